@@ -1,0 +1,67 @@
+/** The effective configuration: every value is there, defaults filled in. CONTRACT of the keys: docs/configuration.md. */
+import type { Cidr, IfName, InterfaceAddress, IpAddress, MacAddress } from './net.ts';
+
+export type ProviderName = 'auto' | 'tencent' | 'file';
+export type Backend = 'network-scripts' | 'none';
+export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'silent';
+
+/** All given keys must hold. */
+export interface InterfaceMatch {
+  readonly mac?: MacAddress;
+  readonly name?: IfName;
+  readonly subnet?: Cidr;
+  readonly role?: 'primary' | 'secondary';
+}
+
+/** A route through one NIC, in main and in the NIC's table. */
+export interface ExtraRoute {
+  readonly to: Cidr;
+  readonly via: IpAddress;
+}
+
+export interface InterfaceConfig {
+  readonly match: InterfaceMatch;
+  readonly manage: boolean;
+  /** Bytes; null leaves it alone. */
+  readonly mtu: number | null;
+  /** Networks whose addresses are never added and never removed; a single address is a /32 or /128. */
+  readonly excludeAddresses: readonly Cidr[];
+  /** Addresses beyond what the metadata lists. */
+  readonly addresses: readonly InterfaceAddress[];
+  readonly gateway6: IpAddress | null;
+  readonly routes: readonly ExtraRoute[];
+}
+
+export interface Config {
+  readonly metadata: {
+    readonly provider: ProviderName;
+    readonly endpoint: string;
+    readonly fallbackEndpoints: readonly string[];
+    /** Of one request. */
+    readonly timeoutMs: number;
+    readonly file: string;
+  };
+  readonly daemon: {
+    readonly resyncIntervalMs: number;
+    /** Equal consecutive answers before anything is withdrawn. */
+    readonly removalConfirmations: number;
+  };
+  readonly routing: {
+    readonly tableBase: number;
+    readonly primary: 'auto' | 'always' | 'never';
+    readonly localRoutes: 'auto' | 'off';
+    /** rtnetlink protocol number stamped on routes, and on rules where the kernel can. */
+    readonly protocol: number;
+  };
+  readonly sysctl: {
+    readonly rpFilter: 'loose' | 'leave';
+    readonly arp: 'auto' | 'leave';
+    readonly promoteSecondaries: boolean;
+  };
+  readonly persistence: {
+    readonly backend: 'auto' | Backend;
+    readonly existingFiles: 'respect' | 'replace';
+  };
+  readonly interfaces: readonly InterfaceConfig[];
+  readonly log: { readonly level: LogLevel };
+}

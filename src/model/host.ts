@@ -1,0 +1,87 @@
+/** What the host is: the kernel's network objects, our files, and the state that says what we own. */
+import type { Cidr, Family, IfName, InterfaceAddress, IpAddress, MacAddress } from './net.ts';
+import type { AgentState } from './state.ts';
+import type { Sysctls } from './sysctl.ts';
+
+export interface LinkAddress extends InterfaceAddress {
+  readonly scope: 'global' | 'other';
+}
+
+export interface Link {
+  readonly index: number;
+  readonly ifname: IfName;
+  readonly mac: MacAddress | null;
+  /** The address burnt into the NIC (IFLA_PERM_ADDRESS, kernel 5.6 and later); null where the kernel gives none. */
+  readonly permanentMac: MacAddress | null;
+  /** Administratively up (IFF_UP). */
+  readonly up: boolean;
+  /** Bytes. */
+  readonly mtu: number;
+  /** The driver's kind (`veth`, `bridge`, `vlan`, …); null for hardware. Never decides what an ENI is. */
+  readonly kind: string | null;
+  /** Index of the bridge, bond or VRF that it belongs to. */
+  readonly masterIndex: number | null;
+  /** Index of the link in this namespace that it is stacked on (VLAN, macvlan). */
+  readonly lowerIndex: number | null;
+  readonly sysctls: Sysctls;
+  readonly addresses: readonly LinkAddress[];
+  /** udev is done with it (or there is no udev). */
+  readonly ready: boolean;
+}
+
+export type RouteType = 'unicast' | 'throw' | 'unreachable' | 'blackhole' | 'prohibit' | 'other';
+
+export interface Nexthop {
+  readonly gateway: IpAddress | null;
+  readonly linkIndex: number;
+}
+
+export interface Route {
+  readonly family: Family;
+  readonly table: number;
+  readonly type: RouteType;
+  readonly destination: Cidr;
+  /** Empty for the types without a device; more than one for multipath. */
+  readonly nexthops: readonly Nexthop[];
+  readonly metric: number;
+  /** rtnetlink protocol (RTPROT_*). */
+  readonly protocol: number;
+  /** Kernel value (RT_SCOPE_*): a delete must give it back. */
+  readonly scope: number;
+}
+
+/** A policy routing rule that looks up a table. */
+export interface Rule {
+  readonly family: Family;
+  readonly priority: number;
+  readonly table: number;
+  readonly source: Cidr | null;
+  readonly outputInterface: string | null;
+  readonly protocol: number;
+  /** It has an action or a selector beyond `from` and `oif`: not of our making, never ours to change. */
+  readonly foreign: boolean;
+}
+
+/** A file of the distribution's network configuration that belongs to an interface. */
+export interface HostFile {
+  /** Path below the root directory, as the distribution knows it: `/etc/sysconfig/network-scripts/ifcfg-eth1`. */
+  readonly path: string;
+  readonly content: string;
+}
+
+export interface HostState {
+  /** Sorted by index. */
+  readonly links: readonly Link[];
+  readonly routes: readonly Route[];
+  readonly rules: readonly Rule[];
+  readonly files: readonly HostFile[];
+  /** The distribution's folder for network scripts exists. */
+  readonly hasNetworkScripts: boolean;
+  /** net.ipv4.conf.all */
+  readonly allSysctls: Sysctls;
+  readonly state: AgentState;
+}
+
+export const MAIN_TABLE = 254;
+export const SCOPE_UNIVERSE = 0;
+export const SCOPE_LINK = 253;

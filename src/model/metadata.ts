@@ -1,0 +1,73 @@
+/** What the cloud says, in words that belong to no cloud. */
+import {
+  cidrContains,
+  type Family,
+  familyOf,
+  type InterfaceAddress,
+  type IpAddress,
+  type MacAddress,
+  networkOf,
+} from './net.ts';
+
+/** One ENI as the metadata lists it. */
+export interface NicMetadata {
+  readonly mac: MacAddress;
+  /** The first of each family is the primary; the others are sorted. Never empty. */
+  readonly addresses: readonly InterfaceAddress[];
+  readonly gateway?: IpAddress;
+  readonly gateway6?: IpAddress;
+}
+
+/** An ENI that the metadata lists but whose reading cannot be trusted: nothing about it is known, so nothing about it changes. */
+export interface InvalidNic {
+  readonly mac: MacAddress;
+  /** What was read, and why it is refused. */
+  readonly problem: string;
+}
+
+export interface InstanceMetadata {
+  readonly instanceId: string | null;
+  readonly primaryMac: MacAddress;
+  /** Sorted by MAC. */
+  readonly nics: readonly NicMetadata[];
+  readonly invalid: readonly InvalidNic[];
+}
+
+/** The primary address of a family: the first listed. */
+export function primaryAddress(nic: NicMetadata, family: Family): InterfaceAddress | undefined {
+  return nic.addresses.find(({ address }) => familyOf(address) === family);
+}
+
+export function gatewayOf(nic: NicMetadata, family: Family): IpAddress | undefined {
+  return family === 4 ? nic.gateway : nic.gateway6;
+}
+
+/**
+ * Why an ENI's reading contradicts itself, or undefined when it does not. A gateway outside of the subnet, a subnet with
+ * two sizes or an address twice is a broken answer, not a network (an IPv6 gateway may be link-local).
+ */
+export function nicContradiction(nic: NicMetadata): string | undefined {
+  if (nic.addresses.length === 0) return 'it lists no address';
+  const seen = new Set<string>();
+  for (const { address } of nic.addresses) {
+    if (seen.has(address)) return `it lists ${address} twice`;
+    seen.add(address);
+  }
+  return familyContradiction(nic, 4) ?? familyContradiction(nic, 6);
+}
+
+function familyContradiction(nic: NicMetadata, family: Family): string | undefined {
+  const gateway = gatewayOf(nic, family);
+  const primary = primaryAddress(nic, family);
+  if (primary === undefined)
+    return gateway === undefined ? undefined : `gateway ${gateway} has no address beside it`;
+  const subnet = networkOf(primary);
+  for (const entry of nic.addresses) {
+    if (familyOf(entry.address) === family && networkOf(entry) !== subnet) {
+      return `address ${entry.address}/${entry.prefixLength} is not in subnet ${subnet}`;
+    }
+  }
+  if (gateway === undefined || cidrContains(subnet, gateway)) return undefined;
+  if (family === 6 && gateway.startsWith('fe80:')) return undefined;
+  return `gateway ${gateway} is not in subnet ${subnet}`;
+}

@@ -1,0 +1,57 @@
+/** What the agent remembers between runs: ownership, slots, the last good answer of the metadata. */
+import type { InstanceMetadata } from './metadata.ts';
+import type { Cidr, IfName, InterfaceAddress, IpAddress, MacAddress } from './net.ts';
+import type { SysctlName } from './sysctl.ts';
+
+/** A route that the agent added to the main table (`interfaces[].routes`). */
+export interface OwnedRoute {
+  readonly to: Cidr;
+  readonly via: IpAddress;
+}
+
+/** A value that the agent set, and the one to give back. */
+export interface OwnedValue {
+  readonly before: number;
+  readonly value: number;
+}
+
+export interface NicState {
+  /** 0–255: table and priority are tableBase + slot. Kept after detach, so that a NIC that comes back has its old table. */
+  readonly slot: number;
+  readonly ifname: IfName;
+  /** ISO time; null while attached. */
+  readonly detachedAt: string | null;
+  readonly addresses: readonly InterfaceAddress[];
+  readonly routes: readonly OwnedRoute[];
+  readonly sysctls: Readonly<Partial<Record<SysctlName, OwnedValue>>>;
+  readonly mtu: OwnedValue | null;
+  /** Paths that the agent wrote. */
+  readonly files: readonly string[];
+}
+
+export interface LastAnswer {
+  /** ISO time at which it was read. */
+  readonly readAt: string;
+  readonly answer: InstanceMetadata;
+}
+
+export type Trigger = 'boot' | 'link' | 'kernel' | 'metadata' | 'timer' | 'config' | 'wake' | 'command';
+export type Outcome = 'in-sync' | 'applied' | 'degraded' | 'failed' | 'rolled-back';
+
+export interface LastRun {
+  readonly at: string;
+  readonly trigger: Trigger;
+  readonly outcome: Outcome;
+  readonly steps: number;
+  readonly durationMs: number;
+  /** What went wrong, per NIC. */
+  readonly failures: readonly { readonly mac: MacAddress; readonly message: string }[];
+}
+
+export interface AgentState {
+  readonly metadata: LastAnswer | null;
+  readonly nics: Readonly<Record<MacAddress, NicState>>;
+  readonly lastRun: LastRun | null;
+}
+
+export const EMPTY_STATE: AgentState = { metadata: null, nics: {}, lastRun: null };
