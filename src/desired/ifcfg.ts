@@ -1,0 +1,136 @@
+/** The grammar of our ifcfg files (ifup-eth and ifup-ipv6 of network-scripts; sysconfig.txt of initscripts). */
+import {
+  type Family,
+  familyOf,
+  formatInterfaceAddress,
+  type IfName,
+  type InterfaceAddress,
+  type MacAddress,
+  parseIfName,
+  parseInterfaceAddress,
+  parseMacAddress,
+} from '../model/net.ts';
+import { type Parsed, parseNumber, readLines } from './script-text.ts';
+
+export interface Ifcfg {
+  readonly ifname: IfName;
+  readonly mac: MacAddress;
+  /** Bytes; null when the file leaves it alone. */
+  readonly mtu: number | null;
+  /** IPv4 before IPv6, the primary first within its family. */
+  readonly addresses: readonly InterfaceAddress[];
+}
+
+/** network-scripts read IPADDR0 to IPADDR255 and no further. */
+export const MAX_IPV4_ADDRESSES = 256;
+
+const ASSIGNMENT = /^([A-Z][A-Z0-9_]*)=(.*)$/;
+/** What a template of the operator may add: firewalld's zone, and whether users may bring the interface up. */
+const OPTIONAL: Readonly<Record<string, RegExp>> = { ZONE: /^[A-Za-z0-9_-]{1,17}$/, USERCTL: /^(?:yes|no)$/ };
+
+export function parseIfcfg(text: string): Parsed<Ifcfg> {
+  const read = readAssignments(text);
+  if ('problem' in read) return read;
+  const found = read.value;
+  const ifname = parseIfName(found.get('DEVICE') ?? '');
+  if (ifname === undefined) return { problem: 'DEVICE is missing or no interface name' };
+  const mac = parseMacAddress(found.get('HWADDR') ?? '');
+  if (mac === undefined) return { problem: 'HWADDR is missing or no MAC' };
+  const mtu = found.has('MTU') ? parseNumber(found.get('MTU')) : null;
+  if (mtu === undefined) return { problem: 'MTU is no number' };
+  const addresses = readAddresses(found);
+  if ('problem' in addresses) return addresses;
+  const value = { ifname, mac, mtu, addresses: addresses.value };
+  const problem = assignmentProblem(found, ifcfgAssignments(value));
+  return problem === undefined ? { value } : { problem };
+}
+
+/** Every assignment of an ifcfg file that describes this, in our order. */
+export function ifcfgAssignments({ ifname, mac, mtu, addresses }: Ifcfg): ReadonlyMap<string, string> {
+  const [first6, ...others6] = addresses.filter(isFamily(6)).map(formatInterfaceAddress);
+  return new Map([
+    ['DEVICE', ifname],
+    ['HWADDR', mac],
+    ['TYPE', 'Ethernet'],
+    ['ONBOOT', 'yes'],
+    ['NM_CONTROLLED', 'no'],
+    ['BOOTPROTO', 'none'],
+    ['DEFROUTE', 'no'],
+    ['PEERDNS', 'no'],
+    ['NOZEROCONF', 'yes'],
+    ...(mtu === null ? [] : [['MTU', String(mtu)] as const]),
+    ...addresses.filter(isFamily(4)).flatMap(ipv4Assignments),
+    ['IPV6INIT', first6 === undefined ? 'no' : 'yes'],
+    ...(first6 === undefined ? [] : ipv6Assignments(first6, others6)),
+  ]);
+}
+
+function ipv4Assignments({ address, prefixLength }: InterfaceAddress, index: number) {
+  return [
+    [`IPADDR${index}`, address],
+    [`PREFIX${index}`, String(prefixLength)],
+    [`ARPCHECK${index}`, 'no'],
+    [`ARPUPDATE${index}`, 'no'],
+  ] as const;
+}
+
+function ipv6Assignments(first: string, others: readonly string[]) {
+  const secondaries = [['IPV6ADDR_SECONDARIES', `"${others.join(' ')}"`]] as const;
+  return [
+    ['IPV6_AUTOCONF', 'no'],
+    ['IPV6_DEFROUTE', 'no'],
+    ['IPV6ADDR', first],
+    ...(others.length === 0 ? [] : secondaries),
+  ] as const;
+}
+
+function readAssignments(text: string): Parsed<ReadonlyMap<string, string>> {
+  const lines = readLines(text);
+  if ('problem' in lines) return lines;
+  const found = new Map<string, string>();
+  for (const line of lines.value) {
+    const [, key, value] = ASSIGNMENT.exec(line) ?? [];
+    if (key === undefined || value === undefined) return { problem: `not an assignment: ${line}` };
+    if (found.has(key)) return { problem: `${key} is set twice` };
+    found.set(key, value);
+  }
+  return { value: found };
+}
+
+function assignmentProblem(
+  found: ReadonlyMap<string, string>,
+  expected: ReadonlyMap<string, string>,
+): string | undefined {
+  for (const [key, value] of expected) {
+    const other = found.get(key);
+    if (other === undefined) return `${key}=${value} is missing`;
+    if (other !== value) return `${key}=${other} should read ${key}=${value}`;
+  }
+  for (const [key, value] of found) {
+    if (!expected.has(key) && OPTIONAL[key]?.test(value) !== true)
+      return `not one of our lines: ${key}=${value}`;
+  }
+  return undefined;
+}
+
+/** IPADDR0, IPADDR1, … up to the first gap, as ifup reads them; what is beyond it is found out as a line too many. */
+function readAddresses(found: ReadonlyMap<string, string>): Parsed<readonly InterfaceAddress[]> {
+  const texts: string[] = [];
+  for (let index = 0; index < MAX_IPV4_ADDRESSES && found.has(`IPADDR${index}`); index += 1) {
+    texts.push(`${found.get(`IPADDR${index}`)}/${found.get(`PREFIX${index}`)}`);
+  }
+  const first6 = found.get('IPV6ADDR');
+  const others6 = /^"(.+)"$/.exec(found.get('IPV6ADDR_SECONDARIES') ?? '')?.[1];
+  if (first6 !== undefined) texts.push(first6, ...(others6?.split(' ') ?? []));
+  const addresses: InterfaceAddress[] = [];
+  for (const text of texts) {
+    const address = parseInterfaceAddress(text);
+    if (address === undefined) return { problem: `not an address with its prefix length: ${text}` };
+    addresses.push(address);
+  }
+  return { value: addresses };
+}
+
+function isFamily(family: Family): (entry: InterfaceAddress) => boolean {
+  return ({ address }) => familyOf(address) === family;
+}
