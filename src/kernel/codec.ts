@@ -1,0 +1,202 @@
+/**
+ * The netlink wire format: messages and attributes (linux/netlink.h). Everything is aligned to 4 bytes and in the byte order
+ * of the host: little-endian, as on all machines that `netlink` is built for (x64, arm64). Bytes are put together by hand,
+ * since at a thousand small messages a DataView or a Buffer for each costs more than the rest. What the kernel sends is checked before it is read: a length that leads out of the message is an
+ * AgentError, never a read beyond its end.
+ */
+import { AgentError } from '../errors.ts';
+
+/** A message to the kernel, without its header. */
+export interface KernelRequest {
+  /** RTM_* */
+  readonly type: number;
+  /** NLM_F_*, without NLM_F_REQUEST and NLM_F_ACK, which the socket sets. */
+  readonly flags: number;
+  /** The fixed part and the attributes, from `encodeBody`. */
+  readonly body: Uint8Array;
+}
+
+export interface KernelMessage {
+  readonly type: number;
+  readonly flags: number;
+  readonly sequence: number;
+  /** What follows the header; it shares the datagram's memory. */
+  readonly body: Uint8Array;
+}
+
+/** A number is a u32; an array is a nest of attributes. */
+export type AttributeValue = number | Uint8Array | readonly Attribute[];
+export type Attribute = readonly [type: number, value: AttributeValue];
+export type AttributeMap = ReadonlyMap<number, Uint8Array>;
+
+/** Of a request that makes something: replace what is there, refuse when it is there, make it when it isn't. */
+export const NLM_F_REPLACE = 0x100;
+export const NLM_F_EXCL = 0x200;
+export const NLM_F_CREATE = 0x400;
+
+/** struct nlmsghdr: u32 length, u16 type, u16 flags, u32 sequence, u32 port. */
+export const MESSAGE_HEADER_BYTES = 16;
+/** struct nlattr: u16 length, u16 type. */
+const ATTRIBUTE_HEADER_BYTES = 4;
+/** NLA_TYPE_MASK: without NLA_F_NESTED and NLA_F_NET_BYTEORDER. */
+const ATTRIBUTE_TYPE_MASK = 0x3fff;
+const U32_BYTES = 4;
+
+/** NLMSG_ALIGN and NLA_ALIGN. */
+export function align(length: number): number {
+  return (length + 3) & ~3;
+}
+
+export function malformed(what: string): AgentError {
+  return new AgentError('kernel-refused', `reading an answer of the kernel: ${what}`);
+}
+
+/** The messages of one datagram. Throws AgentError `kernel-refused` when a length contradicts the datagram's. */
+export function splitMessages(datagram: Uint8Array): KernelMessage[] {
+  const messages: KernelMessage[] = [];
+  for (let offset = 0; offset < datagram.length; ) {
+    const length = readU32(datagram, offset);
+    if (length < MESSAGE_HEADER_BYTES || offset + length > datagram.length)
+      throw malformed(`a message says it has ${length} bytes, ${datagram.length - offset} are there`);
+    messages.push({
+      type: readU16(datagram, offset + 4),
+      flags: readU16(datagram, offset + 6),
+      sequence: readU32(datagram, offset + 8),
+      body: slice(datagram, offset + MESSAGE_HEADER_BYTES, offset + length),
+    });
+    offset += align(length);
+  }
+  return messages;
+}
+
+/** The bytes that a request takes in a datagram, padding included. */
+export function messageBytes({ body }: KernelRequest): number {
+  return align(MESSAGE_HEADER_BYTES + body.length);
+}
+
+/** Writes a message (port 0: the kernel fills it in) and returns the offset behind it. */
+export function writeMessage(
+  target: Uint8Array,
+  offset: number,
+  request: KernelRequest,
+  sequence: number,
+): number {
+  writeU32(target, offset, MESSAGE_HEADER_BYTES + request.body.length);
+  writeU16(target, offset + 4, request.type);
+  writeU16(target, offset + 6, request.flags);
+  writeU32(target, offset + 8, sequence);
+  target.set(request.body, offset + MESSAGE_HEADER_BYTES);
+  return offset + messageBytes(request);
+}
+
+/** The fixed part of a message, followed by its attributes. */
+export function encodeBody(fixed: Uint8Array, attributes: readonly Attribute[]): Uint8Array {
+  const body = new Uint8Array(align(fixed.length) + attributesBytes(attributes));
+  body.set(fixed);
+  writeAttributes(body, align(fixed.length), attributes);
+  return body;
+}
+
+function attributesBytes(attributes: readonly Attribute[]): number {
+  let bytes = 0;
+  for (const [, value] of attributes) bytes += align(ATTRIBUTE_HEADER_BYTES + valueBytes(value));
+  return bytes;
+}
+
+function valueBytes(value: AttributeValue): number {
+  if (typeof value === 'number') return U32_BYTES;
+  return value instanceof Uint8Array ? value.length : attributesBytes(value);
+}
+
+function writeAttributes(target: Uint8Array, start: number, attributes: readonly Attribute[]): void {
+  let offset = start;
+  for (const [type, value] of attributes) {
+    const length = ATTRIBUTE_HEADER_BYTES + valueBytes(value);
+    const valueOffset = offset + ATTRIBUTE_HEADER_BYTES;
+    writeU16(target, offset, length);
+    writeU16(target, offset + 2, type);
+    if (typeof value === 'number') writeU32(target, valueOffset, value);
+    else if (value instanceof Uint8Array) target.set(value, valueOffset);
+    else writeAttributes(target, valueOffset, value);
+    offset += align(length);
+  }
+}
+
+/** The attributes from an offset on, by type; of a type that comes twice the last, as in the kernel's own parser. */
+export function decodeAttributes(bytes: Uint8Array, start = 0): AttributeMap {
+  const attributes = new Map<number, Uint8Array>();
+  for (let offset = start; offset < bytes.length; ) {
+    const length = readU16(bytes, offset);
+    if (length < ATTRIBUTE_HEADER_BYTES || offset + length > bytes.length)
+      throw malformed(`an attribute says it has ${length} bytes, ${bytes.length - offset} are there`);
+    const type = readU16(bytes, offset + 2) & ATTRIBUTE_TYPE_MASK;
+    attributes.set(type, slice(bytes, offset + ATTRIBUTE_HEADER_BYTES, offset + length));
+    offset += align(length);
+  }
+  return attributes;
+}
+
+/** A nest inside of attributes; empty when it is not there. */
+export function nestedAttributes(attributes: AttributeMap, type: number): AttributeMap {
+  const nest = attributes.get(type);
+  return nest === undefined ? new Map() : decodeAttributes(nest);
+}
+
+/** A u32 attribute, or undefined when it is not there. */
+export function attributeU32(attributes: AttributeMap, type: number): number | undefined {
+  const value = attributes.get(type);
+  return value === undefined ? undefined : readU32(value);
+}
+
+/** Zero-terminated text, or undefined when it is not there. */
+export function attributeText(attributes: AttributeMap, type: number): string | undefined {
+  const value = attributes.get(type);
+  if (value === undefined) return undefined;
+  const end = value.indexOf(0);
+  return Buffer.from(end === -1 ? value : value.subarray(0, end)).toString('utf8');
+}
+
+export function encodeText(text: string): Uint8Array {
+  return Buffer.from(`${text}\0`);
+}
+
+/** A fixed part: bytes in front, u32 behind them. */
+export function encodeFixed(bytes: readonly number[], ...words: readonly number[]): Uint8Array {
+  const fixed = new Uint8Array(bytes.length + words.length * U32_BYTES);
+  fixed.set(bytes);
+  for (const [index, word] of words.entries()) writeU32(fixed, bytes.length + index * U32_BYTES, word);
+  return fixed;
+}
+
+export function writeU16(target: Uint8Array, offset: number, value: number): void {
+  target[offset] = value;
+  target[offset + 1] = value >>> 8;
+}
+
+function writeU32(target: Uint8Array, offset: number, value: number): void {
+  writeU16(target, offset, value);
+  writeU16(target, offset + 2, value >>> 16);
+}
+
+export function readU8(bytes: Uint8Array, offset: number): number {
+  const value = bytes[offset];
+  if (value === undefined)
+    throw malformed(`${bytes.length} bytes where at least ${offset + 1} were expected`);
+  return value;
+}
+
+export function readU16(bytes: Uint8Array, offset: number): number {
+  return readU8(bytes, offset) | (readU8(bytes, offset + 1) << 8);
+}
+
+export function readS32(bytes: Uint8Array, offset = 0): number {
+  return readU16(bytes, offset) | (readU16(bytes, offset + 2) << 16);
+}
+
+export function readU32(bytes: Uint8Array, offset = 0): number {
+  return readS32(bytes, offset) >>> 0;
+}
+
+function slice(bytes: Uint8Array, start: number, end: number): Uint8Array {
+  return new Uint8Array(bytes.buffer, bytes.byteOffset + start, end - start);
+}

@@ -1,0 +1,279 @@
+/**
+ * A rtnetlink socket: whole dumps, and batches of changes in one send. The only importer of `netlink`, and of that package
+ * only its raw layer.
+ *
+ * - One exchange at a time: the kernel refuses a second dump on a socket while one is under way (EBUSY). Callers need not know.
+ * - Answers are matched by sequence number, so what comes late from an exchange that was given up is ignored.
+ * - The event loop is kept alive only while an answer is awaited.
+ */
+import { constants, endianness } from 'node:os';
+import { RawNetlinkSocket } from 'netlink/dist/raw.js';
+import { AgentError, errorMessage } from '../errors.ts';
+import {
+  type KernelMessage,
+  type KernelRequest,
+  messageBytes,
+  readS32,
+  splitMessages,
+  writeMessage,
+} from './codec.ts';
+
+export interface Rtnetlink {
+  /**
+   * All objects of a kind: the bodies of the answers. Several dumps may be asked for at once.
+   * Throws AgentError `kernel-refused` (an error of the kernel, no consistent answer, no answer in time).
+   */
+  dump(messageType: number, body: Uint8Array): Promise<Uint8Array[]>;
+  /**
+   * Makes the changes in their order, each whether or not those before it failed; answers an errno for each, 0 for done.
+   * Throws AgentError `kernel-refused` when the kernel's answer is lost: then what was done is unknown.
+   */
+  transact(requests: readonly KernelRequest[]): Promise<readonly number[]>;
+  /** Gives up what is under way. The socket can't be used again. */
+  close(): void;
+}
+
+/** linux/netlink.h */
+const NETLINK_ROUTE = 0;
+const NLMSG_ERROR = 2;
+const NLMSG_DONE = 3;
+const NLM_F_REQUEST = 0x01;
+const NLM_F_ACK = 0x04;
+/** In an answer: the objects changed while they were listed. */
+const NLM_F_DUMP_INTR = 0x10;
+const NLM_F_DUMP = 0x300;
+
+/** Asked for; the kernel grants at most twice net.core.rmem_max, 416 KiB by default. */
+const RECEIVE_BUFFER_BYTES = 1024 * 1024;
+/** A send is copied into one piece of kernel memory. Up to 32 KiB, header included, such a piece is always to be had (PAGE_ALLOC_COSTLY_ORDER); kernel 3.10 has no way around it. */
+const SEND_BYTES = 32 * 1024 - 512;
+/**
+ * Each failed request is answered, with a copy of the request, before the first answer can be read, so they must fit the receive
+ * buffer all together or are lost. A bound of what one takes there: a 512 byte piece for the data and as much again for its bookkeeping.
+ */
+const ANSWER_BYTES = 1280;
+const ANSWER_DEADLINE_MS = 5_000;
+/** Dumps of a table that somebody is rewriting. */
+const DUMP_ATTEMPTS = 8;
+
+/** An exchange that awaits answers. */
+interface Pending {
+  /** Returns true with the last answer. */
+  readonly take: (message: KernelMessage) => boolean;
+  readonly settle: (error?: AgentError) => void;
+  answers: number;
+}
+
+/** Throws AgentError `kernel-unavailable` when there is no socket to be had. */
+export function openRtnetlink(): Rtnetlink {
+  return new RtnetlinkSocket(openRawSocket());
+}
+
+function openRawSocket(): RawNetlinkSocket {
+  if (endianness() !== 'LE') throw unavailable('this is a big-endian machine; those are not supported');
+  try {
+    return new RawNetlinkSocket(NETLINK_ROUTE, {
+      // Each datagram in a buffer of its size: a second system call, and none is ever cut off.
+      messagePeeking: true,
+      recvBufferSize: RECEIVE_BUFFER_BYTES,
+      sendBufferSize: 2 * SEND_BYTES,
+    });
+  } catch (cause) {
+    throw unavailable(`${errorMessage(cause)}; a sandbox has to allow AF_NETLINK`, cause);
+  }
+}
+
+class RtnetlinkSocket implements Rtnetlink {
+  readonly #socket: RawNetlinkSocket;
+  readonly #batchRequests: number;
+  #pending: Pending | null = null;
+  #last: Promise<unknown> = Promise.resolve();
+  #sequence = 0;
+  #closed = false;
+
+  constructor(socket: RawNetlinkSocket) {
+    this.#socket = socket;
+    this.#batchRequests = Math.floor(socket.getRecvBufferSize() / ANSWER_BYTES);
+    socket.unref();
+    socket.on('message', (datagram, sender) => {
+      if (sender.port === 0) this.#receive(datagram);
+    });
+    socket.on('error', (error) => this.#fail(error.message, error));
+  }
+
+  dump(messageType: number, body: Uint8Array): Promise<Uint8Array[]> {
+    return this.#alone(async () => {
+      for (let attempt = 1; attempt <= DUMP_ATTEMPTS; attempt += 1) {
+        const bodies = await this.#dumpOnce({ type: messageType, flags: NLM_F_DUMP, body });
+        if (bodies !== undefined) return bodies;
+      }
+      throw lost(`the objects of dump ${messageType} changed during each of ${DUMP_ATTEMPTS} attempts`);
+    });
+  }
+
+  transact(requests: readonly KernelRequest[]): Promise<readonly number[]> {
+    return this.#alone(async () => {
+      const errnos: number[] = [];
+      for (const batch of splitBatches(requests, this.#batchRequests))
+        errnos.push(...(await this.#transactBatch(batch)));
+      return errnos;
+    });
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#pending?.settle(unavailable('it was closed'));
+    // Not at once: the caller may run inside of the package's receive loop, which goes on with what close() frees.
+    setImmediate(() => this.#socket.close());
+  }
+
+  /** Runs one exchange after the other. */
+  #alone<Result>(exchange: () => Promise<Result>): Promise<Result> {
+    const result = this.#last.then(exchange);
+    this.#last = result.catch(() => undefined);
+    return result;
+  }
+
+  /** undefined when the objects changed meanwhile. */
+  async #dumpOnce(request: KernelRequest): Promise<Uint8Array[] | undefined> {
+    const bodies: Uint8Array[] = [];
+    let interrupted = false;
+    let errno = 0;
+    await this.#exchange([request], ({ type, flags, body }) => {
+      interrupted ||= (flags & NLM_F_DUMP_INTR) !== 0;
+      if (type === NLMSG_ERROR || type === NLMSG_DONE) {
+        errno = body.length === 0 ? 0 : 0 - readS32(body);
+        return true;
+      }
+      bodies.push(body);
+      return false;
+    });
+    // A kernel without a family (ipv6.disable=1) has no objects of it.
+    if (errno === constants.errno.EAFNOSUPPORT || errno === constants.errno.EOPNOTSUPP) return [];
+    if (errno !== 0) throw lost(`dump ${request.type} failed with errno ${errno}`);
+    return interrupted ? undefined : bodies;
+  }
+
+  /** The last request alone asks for an acknowledgement: the kernel answers every failure anyway, and works in order. */
+  async #transactBatch(batch: readonly KernelRequest[]): Promise<number[]> {
+    const errnos = batch.map(() => 0);
+    const last = batch.length - 1;
+    const requests = batch.map((request, index) =>
+      index === last ? { ...request, flags: request.flags | NLM_F_ACK } : request,
+    );
+    await this.#exchange(requests, ({ type, body }, index) => {
+      if (type !== NLMSG_ERROR) return false;
+      errnos[index] = 0 - readS32(body);
+      return index === last;
+    });
+    return errnos;
+  }
+
+  /** Sends the requests and hands every answer to `take`, with the index of its request, until that returns true. */
+  #exchange(
+    requests: readonly KernelRequest[],
+    take: (message: KernelMessage, index: number) => boolean,
+  ): Promise<void> {
+    if (this.#closed) return Promise.reject(unavailable('it was closed'));
+    const first = this.#sequence;
+    this.#sequence = (first + requests.length) >>> 0;
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => this.#checkProgress(timer), ANSWER_DEADLINE_MS);
+      this.#pending = {
+        take: (message) => {
+          const index = (message.sequence - first) >>> 0;
+          return index < requests.length && take(message, index);
+        },
+        settle: (error) => {
+          clearTimeout(timer);
+          this.#pending = null;
+          this.#socket.unref();
+          if (error === undefined) resolve();
+          else reject(error);
+        },
+        answers: 0,
+      };
+      this.#send(encodeDatagram(requests, first));
+    });
+  }
+
+  #send(datagram: Buffer): void {
+    try {
+      this.#socket.ref();
+      this.#socket.send(datagram, {}, (error) => {
+        if (error !== undefined) this.#fail(error.message, error);
+      });
+    } catch (cause) {
+      this.#pending?.settle(unavailable(errorMessage(cause), cause));
+    }
+  }
+
+  #receive(datagram: Uint8Array): void {
+    const pending = this.#pending;
+    if (pending === null) return;
+    pending.answers += 1;
+    try {
+      for (const message of splitMessages(datagram)) {
+        if (pending.take(message)) return pending.settle();
+      }
+    } catch (cause) {
+      this.#fail(errorMessage(cause), cause);
+    }
+  }
+
+  /**
+   * The deadline is over. A send works inside of the system call, where it may have waited for the kernel's lock longer than the
+   * deadline: timers run first then, so what has arrived is read before the exchange is given up.
+   */
+  #checkProgress(timer: NodeJS.Timeout): void {
+    const pending = this.#pending;
+    const answers = pending?.answers;
+    setImmediate(() => {
+      if (pending === null || this.#pending !== pending) return;
+      if (pending.answers === answers) this.#fail(`no answer within ${ANSWER_DEADLINE_MS} ms`);
+      else timer.refresh();
+    });
+  }
+
+  #fail(problem: string, cause?: unknown): void {
+    this.#pending?.settle(lost(problem, cause));
+  }
+}
+
+/** Batches that the kernel can take in one send, and whose answers all fit the receive buffer. */
+function splitBatches(requests: readonly KernelRequest[], maxRequests: number): KernelRequest[][] {
+  const batches: KernelRequest[][] = [];
+  let batch: KernelRequest[] = [];
+  let bytes = 0;
+  for (const request of requests) {
+    const size = messageBytes(request);
+    if (batch.length > 0 && (batch.length >= maxRequests || bytes + size > SEND_BYTES)) {
+      batches.push(batch);
+      batch = [];
+      bytes = 0;
+    }
+    batch.push(request);
+    bytes += size;
+  }
+  if (batch.length > 0) batches.push(batch);
+  return batches;
+}
+
+function encodeDatagram(requests: readonly KernelRequest[], firstSequence: number): Buffer {
+  const datagram = Buffer.alloc(requests.reduce((bytes, request) => bytes + messageBytes(request), 0));
+  let offset = 0;
+  for (const [index, request] of requests.entries()) {
+    const numbered = { ...request, flags: request.flags | NLM_F_REQUEST };
+    offset = writeMessage(datagram, offset, numbered, (firstSequence + index) >>> 0);
+  }
+  return datagram;
+}
+
+function unavailable(problem: string, cause?: unknown): AgentError {
+  return new AgentError('kernel-unavailable', `opening a rtnetlink socket: ${problem}`, { cause });
+}
+
+function lost(problem: string, cause?: unknown): AgentError {
+  return new AgentError('kernel-refused', `talking to the kernel over rtnetlink: ${problem}`, { cause });
+}
