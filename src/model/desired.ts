@@ -47,6 +47,14 @@ export interface DesiredFile {
   readonly content: string;
 }
 
+export interface DesiredFiles {
+  readonly present: readonly DesiredFile[];
+  /** Somebody's files in the way: kept as `*.orig`. */
+  readonly displaced: readonly string[];
+  /** Ours, and not needed any more. */
+  readonly absent: readonly string[];
+}
+
 export interface DesiredInterface {
   readonly mac: MacAddress;
   readonly ifname: IfName;
@@ -69,7 +77,7 @@ export interface DesiredInterface {
   readonly rules: readonly DesiredRule[];
   readonly sysctls: readonly DesiredSysctl[];
   /** null: leave whatever is there (a render failed, or no backend). */
-  readonly files: readonly DesiredFile[] | null;
+  readonly files: DesiredFiles | null;
 }
 
 export type DeferralReason =

@@ -6,10 +6,10 @@ import type { SysctlName } from './sysctl.ts';
 
 /** What each kind of step needs: enough to do it, and to undo it. */
 export interface StepArguments {
-  /** `before` is null where no file was; `keepOriginal` keeps what was there as `*.orig`. */
+  /** `keepOriginal` keeps what somebody else had there as `*.orig`. */
   readonly 'write-file': { readonly path: string; readonly content: string; readonly keepOriginal: boolean };
-  /** A `*.orig` beside it is put back in its place. */
-  readonly 'remove-file': { readonly path: string };
+  /** `keep`: becomes `*.orig`; `restore`: a `*.orig` comes back in its place; `leave`: just removed. */
+  readonly 'remove-file': { readonly path: string; readonly original: 'keep' | 'restore' | 'leave' };
   readonly 'set-link-up': { readonly linkIndex: number };
   readonly 'set-mtu': { readonly linkIndex: number; readonly mtu: number; readonly before: number };
   readonly 'set-sysctl': {

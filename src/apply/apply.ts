@@ -1,0 +1,95 @@
+/** Carries a plan out: one NIC after the other, each as one transaction of kernel steps with its files beside it. */
+import { errorMessage } from '../errors.ts';
+import type { NicProblem } from '../model/desired.ts';
+import type { MacAddress } from '../model/net.ts';
+import type { Step } from '../model/plan.ts';
+import type { Paths } from '../system/paths.ts';
+import { type FileStep, isFileStep, type KernelStep } from './executors.ts';
+import { type PreparedFiles, prepareFiles } from './files.ts';
+import { type Kernel, rollBack, runTransaction } from './transaction.ts';
+
+export interface Applier {
+  readonly kernel: Kernel;
+  readonly paths: Paths;
+}
+
+/** What was done for one NIC, waiting for the verdict of the verification. */
+export interface Applied {
+  readonly mac: MacAddress;
+  readonly done: readonly KernelStep[];
+  readonly fileSteps: readonly FileStep[];
+  /** The kernel refused: everything of this NIC is as it was. */
+  readonly failure: NicProblem | null;
+  /** Verified: the files take their names. The problem when that fails; the kernel keeps what is right. */
+  keep(): Promise<NicProblem | null>;
+  /** Not verified: kernel and files as they were. Returns in words what could not be undone. */
+  undo(): Promise<readonly string[]>;
+}
+
+/** One transaction for each run of steps of one NIC. A NIC that fails holds no other up, but for the clearing of the primary. */
+export async function applySteps(
+  steps: readonly Step[],
+  primaryMac: MacAddress,
+  applier: Applier,
+): Promise<readonly Applied[]> {
+  const applied: Applied[] = [];
+  for (const group of transactions(steps)) {
+    const [first] = group;
+    if (first === undefined) continue;
+    if (first.mac === primaryMac && isClearing(group) && applied.some(({ failure }) => failure !== null)) continue;
+    applied.push(await applyGroup(first.mac, group, applier));
+  }
+  return applied;
+}
+
+/** Takes away what the secondaries' addresses stood on: only when they are where they should be. */
+function isClearing(group: readonly Step[]): boolean {
+  return group.every(({ kind }) => kind.startsWith('remove-'));
+}
+
+function transactions(steps: readonly Step[]): readonly (readonly Step[])[] {
+  const groups: Step[][] = [];
+  for (const step of steps) {
+    const current = groups.at(-1);
+    if (current?.[0]?.mac === step.mac) current.push(step);
+    else groups.push([step]);
+  }
+  return groups;
+}
+
+async function applyGroup(mac: MacAddress, steps: readonly Step[], { kernel, paths }: Applier): Promise<Applied> {
+  const fileSteps = steps.filter(isFileStep);
+  const kernelSteps = steps.filter((step): step is KernelStep => !isFileStep(step));
+  const [transaction, files] = await Promise.all([
+    runTransaction(kernel, kernelSteps),
+    prepareFiles(fileSteps, paths).catch(errorMessage),
+  ]);
+  const { done, failure } = transaction;
+  if (failure !== null) await discard(files);
+  return {
+    mac,
+    done,
+    fileSteps,
+    failure: failure === null ? null : { mac, message: failure.message },
+    keep: () => commit(mac, files),
+    undo: async () => {
+      await discard(files);
+      return rollBack(kernel, done);
+    },
+  };
+}
+
+async function commit(mac: MacAddress, files: PreparedFiles | string): Promise<NicProblem | null> {
+  const consequence = 'the NIC works now, but would not come up like this after a reboot';
+  if (typeof files === 'string') return { mac, message: `${files}; ${consequence}` };
+  try {
+    await files.commit();
+    return null;
+  } catch (error) {
+    return { mac, message: `${errorMessage(error)}; ${consequence}` };
+  }
+}
+
+async function discard(files: PreparedFiles | string): Promise<void> {
+  if (typeof files !== 'string') await files.discard();
+}

@@ -1,0 +1,78 @@
+/** File steps of one NIC: written beside their targets while the kernel works, given their names when it has verified. */
+import { rename, rm } from 'node:fs/promises';
+import path from 'node:path';
+import { originalPath } from '../model/files.ts';
+import type { StepArguments } from '../model/plan.ts';
+import {
+  ignoreMissing,
+  isMissing,
+  keepAs,
+  type PreparedFile,
+  prepareFile,
+  syncDirectory,
+} from '../system/atomic-file.ts';
+import type { Paths } from '../system/paths.ts';
+import type { FileStep, FileStepKind } from './executors.ts';
+
+/** The distribution's tools read them as root; nothing in them is secret. */
+const FILE_MODE = 0o644;
+
+type Prepare<Kind extends FileStepKind> = (args: StepArguments[Kind], paths: Paths) => Promise<PreparedFile>;
+
+const PREPARERS: { readonly [Kind in FileStepKind]: Prepare<Kind> } = {
+  'write-file': ({ path: target, content, keepOriginal }, paths) =>
+    prepareFile(paths.below(target), content, {
+      mode: FILE_MODE,
+      ...(keepOriginal ? { keepOriginalAs: paths.below(originalPath(target)) } : {}),
+    }),
+  'remove-file': async ({ path: target, original }, paths) => ({
+    commit: () => removeFile(paths.below(target), original),
+    discard: async () => {},
+  }),
+};
+
+export interface PreparedFiles {
+  /** Gives all files their names and makes that durable. */
+  commit(): Promise<void>;
+  /** Leaves everything as it was. */
+  discard(): Promise<void>;
+}
+
+export async function prepareFiles(steps: readonly FileStep[], paths: Paths): Promise<PreparedFiles> {
+  const settled = await Promise.allSettled(steps.map((step) => prepare(step, paths)));
+  const prepared = settled.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
+  const discard = async (): Promise<void> => {
+    for (const file of prepared) await file.discard();
+  };
+  const failed = settled.find((result) => result.status === 'rejected');
+  if (failed !== undefined) {
+    await discard();
+    throw failed.reason;
+  }
+  return {
+    discard,
+    commit: async () => {
+      for (const file of prepared) await file.commit();
+      const directories = new Set(steps.map((step) => path.dirname(paths.below(step.arguments.path))));
+      for (const directory of directories) await syncDirectory(directory);
+    },
+  };
+}
+
+function prepare(step: FileStep, paths: Paths): Promise<PreparedFile> {
+  return step.kind === 'write-file'
+    ? PREPARERS['write-file'](step.arguments, paths)
+    : PREPARERS['remove-file'](step.arguments, paths);
+}
+
+async function removeFile(target: string, original: StepArguments['remove-file']['original']): Promise<void> {
+  if (original === 'keep') await keepAs(target, originalPath(target));
+  if (original === 'restore') {
+    try {
+      return await rename(originalPath(target), target);
+    } catch (error) {
+      if (!isMissing(error)) throw error;
+    }
+  }
+  await rm(target).catch(ignoreMissing);
+}

@@ -1,0 +1,178 @@
+/** From what the cloud says and what the host is to what should be. Pure: the same input gives the same answer. */
+import type { Config } from '../model/config.ts';
+import type { Deferral, DesiredFiles, DesiredInterface, DesiredState, NicProblem } from '../model/desired.ts';
+import { scriptPath } from '../model/files.ts';
+import type { HostState } from '../model/host.ts';
+import type { InstanceMetadata } from '../model/metadata.ts';
+import type { IpAddress, MacAddress } from '../model/net.ts';
+import type { NicState } from '../model/state.ts';
+import type { Templates } from '../model/templates.ts';
+import { addressesToKeep, addressesToSet, type KnownNic, listedAddresses } from './addresses.ts';
+import { attachedFiles, foreignConfiguration, hasFileBackend, withdrawnFiles } from './files.ts';
+import { type CloudNic, findLink, joinNics } from './nics.ts';
+import { renderNetworkScripts } from './render.ts';
+import { familiesOf, fileRoutes, mainRoutes, tableRoutes } from './routes.ts';
+import { fileRules, nicRules } from './rules.ts';
+import { chooseSlots, type SlotChoice } from './slots.ts';
+import { nicSysctls } from './sysctls.ts';
+
+export interface DesiredInput {
+  readonly metadata: InstanceMetadata;
+  readonly host: HostState;
+  readonly config: Config;
+  readonly templates: Templates;
+}
+
+/** Everything that the parts of one build share. */
+interface Build extends DesiredInput {
+  readonly cloudNics: readonly CloudNic[];
+  readonly managed: readonly KnownNic[];
+  readonly slots: ReadonlyMap<MacAddress, SlotChoice>;
+  readonly needsPrimaryRouting: boolean;
+  readonly problems: NicProblem[];
+}
+
+export function buildDesired(input: DesiredInput): DesiredState {
+  const { host, config, metadata } = input;
+  const joined = joinNics(metadata, host, config);
+  const putOff = new Set(joined.deferrals.map(({ mac }) => mac));
+  const candidates = joined.nics.filter((nic): nic is KnownNic => nic.reading !== null && !putOff.has(nic.mac));
+  const slots = chooseSlots(candidates, host, { tableBase: config.routing.tableBase, protocol: config.routing.protocol });
+  const left = candidates.flatMap((nic) => leftAlone(nic, input, slots));
+  const leftMacs = new Set(left.map(({ mac }) => mac));
+  const managed = candidates.filter(({ mac }) => !leftMacs.has(mac));
+  const deferrals = [...joined.deferrals, ...left];
+  const withdrawn = withdrawnNics(input);
+  const build: Build = {
+    ...input,
+    cloudNics: joined.nics,
+    managed,
+    slots,
+    needsPrimaryRouting: needsPrimaryRouting(input, managed, deferrals),
+    problems: [],
+  };
+  const interfaces = [...managed.map((nic) => attached(nic, build)), ...withdrawn];
+  return {
+    interfaces: interfaces.toSorted((a, b) => a.slot - b.slot),
+    deferrals: deferrals.toSorted((a, b) => (a.mac < b.mac ? -1 : 1)),
+    problems: build.problems,
+  };
+}
+
+function leftAlone(nic: KnownNic, { host, config }: DesiredInput, slots: Build['slots']): readonly Deferral[] {
+  const { mac, link } = nic;
+  const foreign = foreignConfiguration(nic, host, config);
+  if (foreign.length > 0) {
+    const files = foreign.map(({ path }) => path).join(', ');
+    const detail =
+      `${files} was not written by eni-agent and is respected; ` +
+      'to hand the NIC over (the file is kept as *.orig), put in /etc/eni-agent/config.yaml: persistence: { existingFiles: replace }';
+    return [{ mac, ifname: link.ifname, reason: 'foreign-config', detail }];
+  }
+  if (nic.role === 'primary' && !link.up) {
+    return [{ mac, ifname: link.ifname, reason: 'not-ready', detail: `${link.ifname} is down, and the primary NIC is never set up or down` }];
+  }
+  const inUse = slots.get(mac)?.inUse;
+  if (inUse === null || inUse === undefined) return [];
+  const detail = `${inUse}; remove it, or choose another routing.tableBase`;
+  return [{ mac, ifname: link.ifname, reason: 'table-in-use', detail }];
+}
+
+/**
+ * The primary needs its table as long as a secondary may have an address: one that is managed now, or one that was and is
+ * only put off (what is not known stays as it is).
+ */
+function needsPrimaryRouting(
+  { config, host, metadata }: DesiredInput,
+  managed: readonly CloudNic[],
+  deferrals: readonly Deferral[],
+): boolean {
+  if (config.routing.primary !== 'auto') return config.routing.primary === 'always';
+  const putOff = deferrals.filter(
+    ({ mac }) => mac !== metadata.primaryMac && host.state.nics[mac]?.detachedAt === null && findLink(mac, host.links),
+  );
+  return putOff.length > 0 || managed.some(({ role }) => role === 'secondary');
+}
+
+function attached(nic: KnownNic, build: Build): DesiredInterface {
+  const { host, config, cloudNics } = build;
+  const slot = build.slots.get(nic.mac)?.slot ?? 0;
+  const table = config.routing.tableBase + slot;
+  const isRouted = nic.role === 'secondary' || build.needsPrimaryRouting;
+  const owned = host.state.nics[nic.mac]?.addresses ?? [];
+  const listedElsewhere = addressesOfOthers(nic, build.managed);
+  const hasWork = isRouted || addressesToSet(nic).length > 0;
+  return {
+    mac: nic.mac,
+    ifname: nic.link.ifname,
+    linkIndex: nic.link.index,
+    role: nic.role,
+    slot,
+    table,
+    attached: true,
+    mtu: nic.config.mtu,
+    addresses: addressesToSet(nic),
+    keep: addressesToKeep(nic),
+    routes: isRouted ? tableRoutes(nic, { host, config, cloudNics, table }) : [],
+    mainRoutes: mainRoutes(nic),
+    rules: isRouted ? nicRules(nic, { table, owned, listedElsewhere }) : [],
+    sysctls: hasWork ? nicSysctls(nic, { host, config, managed: build.managed }) : [],
+    files: nic.role === 'secondary' ? renderedFiles(nic, table, build) : null,
+  };
+}
+
+function addressesOfOthers(nic: KnownNic, managed: readonly KnownNic[]): ReadonlySet<IpAddress> {
+  const others = managed.filter(({ mac }) => mac !== nic.mac);
+  return new Set(others.flatMap((other) => listedAddresses(other).map(({ address }) => address)));
+}
+
+function renderedFiles(nic: KnownNic, table: number, build: Build): DesiredFiles | null {
+  if (!hasFileBackend(build.host, build.config)) return null;
+  const routes = familiesOf(nic).flatMap((family) => fileRoutes(nic, table, family));
+  const rendered = renderNetworkScripts(
+    {
+      ifname: nic.link.ifname,
+      mac: nic.mac,
+      mtu: nic.config.mtu,
+      addresses: addressesToSet(nic),
+      routes: [...routes, ...mainRoutes(nic)],
+      rules: fileRules(nic, table),
+    },
+    build.templates,
+  );
+  if ('problem' in rendered) {
+    const kept = `${scriptPath('ifcfg', nic.link.ifname)} and its companions stay as they are`;
+    build.problems.push({ mac: nic.mac, message: `${rendered.problem}; ${kept}` });
+    return null;
+  }
+  return attachedFiles(nic, rendered.files, build.host);
+}
+
+/** NICs that we set up and that the metadata does not list any more. */
+function withdrawnNics({ metadata, host, config }: DesiredInput): readonly DesiredInterface[] {
+  const listed = new Set<string>([...metadata.nics, ...metadata.invalid].map(({ mac }) => mac));
+  return Object.entries(host.state.nics)
+    .filter(([mac, { detachedAt }]) => detachedAt === null && !listed.has(mac))
+    .map(([mac, nic]) => withdrawn(mac as MacAddress, nic, host, config));
+}
+
+function withdrawn(mac: MacAddress, nic: NicState, host: HostState, config: Config): DesiredInterface {
+  const link = findLink(mac, host.links);
+  return {
+    mac,
+    ifname: link?.ifname ?? nic.ifname,
+    linkIndex: link?.index ?? null,
+    role: 'secondary',
+    slot: nic.slot,
+    table: config.routing.tableBase + nic.slot,
+    attached: false,
+    mtu: null,
+    addresses: [],
+    keep: [],
+    routes: [],
+    mainRoutes: [],
+    rules: [],
+    sysctls: [],
+    files: withdrawnFiles(mac, host),
+  };
+}

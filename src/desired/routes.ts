@@ -1,0 +1,157 @@
+/** The routes of a NIC's table (docs/decisions/0004). Pure, and the same for the primary and the secondaries. */
+import type { Config } from '../model/config.ts';
+import type { DesiredRoute } from '../model/desired.ts';
+import { type HostState, MAIN_TABLE, type Route } from '../model/host.ts';
+import { gatewayOf, primaryAddress } from '../model/metadata.ts';
+import {
+  type Cidr,
+  defaultCidr,
+  FAMILIES,
+  type Family,
+  familyOf,
+  IPV6_LINK_LOCAL,
+  type IpAddress,
+  networkOf,
+  splitCidr,
+} from '../model/net.ts';
+import type { KnownNic } from './addresses.ts';
+import type { CloudNic } from './nics.ts';
+
+/** The worst metric there is: the kernel prefers any other route of the same prefix. */
+const WORST_METRIC = 0xffff_ffff;
+
+export interface RouteContext {
+  readonly host: HostState;
+  readonly config: Config;
+  /** Every NIC of the cloud that has a link, managed or not. */
+  readonly cloudNics: readonly CloudNic[];
+  readonly table: number;
+}
+
+/** The families in which a NIC has a table: those in which it has an address of the metadata or the configuration. */
+export function familiesOf(nic: KnownNic): readonly Family[] {
+  return FAMILIES.filter((family) => subnetOf(nic, family) !== undefined);
+}
+
+/** The whole table of one NIC, own prefixes first, throws last. */
+export function tableRoutes(nic: KnownNic, context: RouteContext): readonly DesiredRoute[] {
+  return familiesOf(nic).flatMap((family) => {
+    const own = [
+      ...fileRoutes(nic, context.table, family),
+      ...linkLocalRoute(nic, context.table, family),
+      ...neighbourRoutes(nic, context, family),
+    ];
+    const taken = new Set(own.map(({ destination }) => destination));
+    return [...own, unreachableDefault(context.table, family), ...throwRoutes(nic, context, family, taken)];
+  });
+}
+
+/** The part of the table that the distribution's own files carry too: what must be right without the agent. */
+export function fileRoutes(nic: KnownNic, table: number, family: Family): readonly DesiredRoute[] {
+  const through = unicast(nic, table, family);
+  const subnet = subnetOf(nic, family);
+  const gateway = gatewayFor(nic, family);
+  const routes = subnet === undefined ? [] : [through(subnet, null, 'the subnet of the NIC')];
+  if (gateway !== null) routes.push(through(defaultCidr(family), gateway, 'the gateway of the subnet'));
+  for (const { to, via } of nic.config.routes) {
+    if (familyOf(to) === family) routes.push(through(to, via, 'listed in the configuration'));
+  }
+  return routes;
+}
+
+/** `interfaces[].routes` in the main table. */
+export function mainRoutes(nic: KnownNic): readonly DesiredRoute[] {
+  return nic.config.routes.map(({ to, via }) =>
+    unicast(nic, MAIN_TABLE, familyOf(to))(to, via, 'listed in the configuration'),
+  );
+}
+
+function unicast(nic: KnownNic, table: number, family: Family) {
+  return (destination: Cidr, gateway: IpAddress | null, reason: string): DesiredRoute => ({
+    family,
+    table,
+    type: 'unicast',
+    destination,
+    gateway,
+    linkIndex: nic.link.index,
+    metric: 0,
+    reason,
+  });
+}
+
+/** Link-local peers of a global source are looked up in the source's table. */
+function linkLocalRoute(nic: KnownNic, table: number, family: Family): readonly DesiredRoute[] {
+  return family === 6 ? [unicast(nic, table, family)(IPV6_LINK_LOCAL, null, 'link-local neighbours')] : [];
+}
+
+/** The other NICs' subnets go by this NIC's gateway, so that replies to a neighbour of another NIC leave by this one. */
+function neighbourRoutes(nic: KnownNic, context: RouteContext, family: Family): readonly DesiredRoute[] {
+  const gateway = gatewayFor(nic, family);
+  if (gateway === null) return [];
+  const through = unicast(nic, context.table, family);
+  const own = new Set(fileRoutes(nic, context.table, family).map(({ destination }) => destination));
+  const others = context.cloudNics.filter(({ mac }) => mac !== nic.mac);
+  const subnets = new Set(others.flatMap(({ subnets }) => subnets).filter((subnet) => familyOf(subnet) === family));
+  return [...subnets]
+    .filter((subnet) => !own.has(subnet))
+    .toSorted()
+    .map((subnet) => through(subnet, gateway, 'the subnet of another NIC, by this NIC'));
+}
+
+/** Traffic of a NIC that is down is refused here; without it main would send it out by another NIC. */
+function unreachableDefault(table: number, family: Family): DesiredRoute {
+  return {
+    family,
+    table,
+    type: 'unreachable',
+    destination: defaultCidr(family),
+    gateway: null,
+    linkIndex: null,
+    metric: WORST_METRIC,
+    reason: 'refuses what has no route here, so that it never leaves by another NIC',
+  };
+}
+
+/** What main routes beyond the cloud's NICs (bridges, VPNs) stays reachable from this NIC's addresses. */
+function throwRoutes(
+  nic: KnownNic,
+  { host, config, cloudNics, table }: RouteContext,
+  family: Family,
+  taken: ReadonlySet<Cidr>,
+): readonly DesiredRoute[] {
+  if (config.routing.localRoutes === 'off') return [];
+  const cloudLinks = new Set(cloudNics.map(({ link }) => link.index));
+  const destinations = host.routes
+    .filter((route) => route.table === MAIN_TABLE && route.family === family)
+    .filter((route) => isThrown(route, nic, cloudLinks))
+    .map(({ destination }) => destination)
+    .filter((destination) => !taken.has(destination));
+  return [...new Set(destinations)].toSorted().map((destination) => ({
+    family,
+    table,
+    type: 'throw',
+    destination,
+    gateway: null,
+    linkIndex: null,
+    metric: 0,
+    reason: 'main knows the way',
+  }));
+}
+
+function isThrown(route: Route, nic: KnownNic, cloudLinks: ReadonlySet<number>): boolean {
+  // A default split in halves (OpenVPN) would cut the host off.
+  if (route.type === 'other' || splitCidr(route.destination).prefixLength <= 1) return false;
+  if (!route.nexthops.some(({ linkIndex }) => cloudLinks.has(linkIndex))) return true;
+  return route.nexthops.every(({ gateway, linkIndex }) => gateway !== null && linkIndex === nic.link.index);
+}
+
+function subnetOf(nic: KnownNic, family: Family): Cidr | undefined {
+  const primary = primaryAddress(nic.reading, family);
+  const address = primary ?? nic.config.addresses.find((entry) => familyOf(entry.address) === family);
+  return address === undefined ? undefined : networkOf(address);
+}
+
+function gatewayFor(nic: KnownNic, family: Family): IpAddress | null {
+  const fromConfig = family === 6 ? nic.config.gateway6 : null;
+  return fromConfig ?? gatewayOf(nic.reading, family) ?? null;
+}

@@ -1,0 +1,72 @@
+/** Routes: our table holds what is desired and nothing else; of main only what the state file says we added. */
+import type { DesiredInterface, DesiredRoute } from '../model/desired.ts';
+import { type HostState, MAIN_TABLE, type Route, SCOPE_LINK, SCOPE_UNIVERSE } from '../model/host.ts';
+import type { Step } from '../model/plan.ts';
+import { makeStep } from './step.ts';
+
+export function addRoutes(desired: DesiredInterface, host: HostState, protocol: number): readonly Step[] {
+  return [...desired.routes, ...desired.mainRoutes]
+    .filter((route) => !host.routes.some((present) => isSameRoute(route, present)))
+    .map((route) => {
+      const where = route.table === MAIN_TABLE ? 'main' : `table ${route.table}`;
+      return makeStep('add-route', desired, kernelRoute(route, protocol), `${route.reason}, missing in ${where}`);
+    });
+}
+
+export function removeTableRoutes(desired: DesiredInterface, host: HostState): readonly Step[] {
+  const isWithdrawn = !desired.attached || desired.routes.length === 0;
+  const reason = isWithdrawn ? 'nothing needs this table any more' : `does not belong in table ${desired.table}`;
+  return host.routes
+    .filter((present) => present.table === desired.table && present.type !== 'other')
+    .filter((present) => !desired.routes.some((route) => isSameRoute(route, present)))
+    .map((present) => makeStep('remove-route', desired, present, reason, isWithdrawn));
+}
+
+export function removeMainRoutes(desired: DesiredInterface, host: HostState): readonly Step[] {
+  const owned = host.state.nics[desired.mac]?.routes ?? [];
+  return host.routes
+    .filter((present) => present.table === MAIN_TABLE && present.type === 'unicast')
+    .filter((present) => owned.some(({ to, via }) => to === present.destination && leavesBy(present, via, desired)))
+    .filter((present) => !desired.mainRoutes.some((route) => isSameRoute(route, present)))
+    .map((present) =>
+      makeStep('remove-route', desired, present, 'not listed in the configuration any more', !desired.attached),
+    );
+}
+
+function leavesBy(route: Route, gateway: string, { linkIndex }: DesiredInterface): boolean {
+  return route.nexthops.some((nexthop) => nexthop.gateway === gateway && nexthop.linkIndex === linkIndex);
+}
+
+/**
+ * Whether the kernel has what is desired. Metric, protocol and scope are whatever the distribution made of them, except the
+ * metric of an unreachable default: a better one would hide the default itself.
+ */
+export function isSameRoute(desired: DesiredRoute, present: Route): boolean {
+  if (
+    present.family !== desired.family ||
+    present.table !== desired.table ||
+    present.type !== desired.type ||
+    present.destination !== desired.destination
+  ) {
+    return false;
+  }
+  if (desired.type === 'throw') return true;
+  if (desired.type === 'unreachable') return present.metric === desired.metric;
+  const [nexthop, ...others] = present.nexthops;
+  return nexthop?.gateway === desired.gateway && nexthop.linkIndex === desired.linkIndex && others.length === 0;
+}
+
+function kernelRoute(route: DesiredRoute, protocol: number): Route {
+  const { family, table, type, destination, gateway, linkIndex, metric } = route;
+  const isOnLink = type === 'unicast' && gateway === null && family === 4;
+  return {
+    family,
+    table,
+    type,
+    destination,
+    nexthops: linkIndex === null ? [] : [{ gateway, linkIndex }],
+    metric,
+    protocol,
+    scope: isOnLink ? SCOPE_LINK : SCOPE_UNIVERSE,
+  };
+}

@@ -1,0 +1,33 @@
+/** Whether the kernel is now as it was to become. */
+import type { DesiredState, NicProblem } from '../model/desired.ts';
+import type { HostState } from '../model/host.ts';
+import type { MacAddress } from '../model/net.ts';
+import type { Step } from '../model/plan.ts';
+import { describeStep } from './describe.ts';
+import { type PlanOptions, planChanges } from './diff.ts';
+
+export interface VerifyInput {
+  /** Observed after the changes. */
+  readonly host: HostState;
+  /** As it was planned for: what others changed meanwhile is the next run's business, not a failure of this one. */
+  readonly desired: DesiredState;
+  /** The kernel steps that were done. */
+  readonly done: readonly Step[];
+}
+
+/** One problem for each NIC that has a step left of those that were done. */
+export function verify({ host, desired, done }: VerifyInput, options: PlanOptions): readonly NicProblem[] {
+  const remaining = new Set(planChanges(host, desired, options).steps.map(stepKey));
+  const missing = new Map<MacAddress, Step[]>();
+  for (const step of done) {
+    if (remaining.has(stepKey(step))) missing.set(step.mac, [...(missing.get(step.mac) ?? []), step]);
+  }
+  return [...missing].map(([mac, steps]) => ({
+    mac,
+    message: `verifying ${steps[0]?.interface}: the kernel does not have ${steps.map(describeStep).join(', ')}`,
+  }));
+}
+
+function stepKey(step: Step): string {
+  return `${step.mac} ${describeStep({ ...step, reason: '' })}`;
+}

@@ -1,0 +1,111 @@
+/** One look: what is, what should be, and the steps between them. Changes nothing. */
+import { setTimeout as delay } from 'node:timers/promises';
+import { isDeepStrictEqual } from 'node:util';
+import { buildDesired } from '../desired/build.ts';
+import { SLOTS } from '../desired/slots.ts';
+import { AgentError } from '../errors.ts';
+import type { MetadataProvider } from '../metadata/provider.ts';
+import type { Config } from '../model/config.ts';
+import type { DesiredInterface, DesiredState } from '../model/desired.ts';
+import type { HostState } from '../model/host.ts';
+import { type MacAddress, parseMacAddress } from '../model/net.ts';
+import type { Plan } from '../model/plan.ts';
+import type { AgentState } from '../model/state.ts';
+import type { Templates } from '../model/templates.ts';
+import { observe, type Observation, type Observer } from '../observe/observe.ts';
+import { type PlanOptions, planChanges } from '../plan/diff.ts';
+import { settledNics } from './ownership.ts';
+import { type Fetched, type Reading, readingOf, rememberedAnswer } from './reading.ts';
+
+export interface Looker {
+  readonly provider: MetadataProvider;
+  readonly observer: Observer;
+  readonly config: Config;
+  readonly templates: Templates;
+}
+
+export interface View {
+  readonly reading: Reading;
+  readonly host: HostState;
+  /** Of all NICs, whatever was selected. */
+  readonly desired: DesiredState;
+  /** Those that were selected. */
+  readonly chosen: readonly DesiredInterface[];
+  /** For those that were selected. */
+  readonly plan: Plan;
+  readonly rejectedState: Observation['rejectedState'];
+}
+
+/** NICs by name or MAC as the operator typed them; null for all. */
+export type Selection = readonly string[] | null;
+
+/** ARCHITECTURE, decision 7: at most this long for udev. */
+const UDEV_TIMEOUT_MS = 5_000;
+const UDEV_POLL_MS = 50;
+
+export function planOptions({ routing }: Config): PlanOptions {
+  return { tableBase: routing.tableBase, slots: SLOTS, protocol: routing.protocol };
+}
+
+export async function look(looker: Looker, fetched: Fetched, selection: Selection): Promise<View> {
+  return viewOf(looker, fetched, selection, await observe(looker.observer));
+}
+
+/** Like look(), but gives udev its time to finish with a NIC, and then goes on without it. */
+export async function lookWhenReady(looker: Looker, fetched: Fetched, selection: Selection): Promise<View> {
+  const deadline = Date.now() + UDEV_TIMEOUT_MS;
+  for (;;) {
+    const observation = await observe(looker.observer);
+    const view = viewOf(looker, fetched, selection, observation);
+    if (!view.plan.deferrals.some(({ reason }) => reason === 'not-ready')) return view;
+    if (Date.now() >= deadline) return viewOf(looker, fetched, selection, withoutUdev(observation));
+    await delay(UDEV_POLL_MS);
+  }
+}
+
+function withoutUdev(observation: Observation): Observation {
+  const links = observation.host.links.map((link) => ({ ...link, ready: true }));
+  return { ...observation, host: { ...observation.host, links } };
+}
+
+function viewOf(looker: Looker, fetched: Fetched, selection: Selection, observation: Observation): View {
+  const { host } = observation;
+  const reading = readingOf(fetched, host);
+  const { config, templates } = looker;
+  const desired = buildDesired({ metadata: reading.metadata, host, config, templates });
+  const macs = selection === null ? null : selectedMacs(selection, reading, host);
+  const isChosen = ({ mac }: { readonly mac: MacAddress }): boolean => macs === null || macs.has(mac);
+  const { steps, deferrals, problems } = planChanges(host, desired, planOptions(config));
+  const plan = {
+    steps: steps.filter(isChosen),
+    deferrals: deferrals.filter(isChosen),
+    problems: problems.filter(isChosen),
+  };
+  const chosen = desired.interfaces.filter(isChosen);
+  return { reading, host, desired, chosen, plan, rejectedState: observation.rejectedState };
+}
+
+/** What was asked for, and the primary: its rules and its table are part of what any NIC needs. */
+function selectedMacs(selection: readonly string[], reading: Reading, host: HostState): ReadonlySet<MacAddress> {
+  const known = [...reading.metadata.nics, ...reading.metadata.invalid].map(({ mac }) => mac);
+  const macs = new Set<MacAddress>([reading.metadata.primaryMac]);
+  for (const name of selection) {
+    const link = host.links.find(({ ifname }) => ifname === name);
+    const mac = parseMacAddress(name) ?? link?.permanentMac ?? link?.mac ?? null;
+    if (mac === null || !(known.includes(mac) || mac in host.state.nics)) {
+      const what = link === undefined ? 'there is no such interface' : 'the metadata does not list it, so it is no ENI';
+      throw new AgentError('usage', `selecting ${name}: ${what}; \`eni-agent status\` shows the NICs there are`);
+    }
+    macs.add(mac);
+  }
+  return macs;
+}
+
+/** The state as it would be remembered if there were nothing to do. */
+export function rememberedState({ reading, host, chosen }: View, at: string): Pick<AgentState, 'metadata' | 'nics'> {
+  const nics = settledNics(host.state.nics, chosen, [], at);
+  if (reading.failure !== null) return { nics, metadata: host.state.metadata };
+  const answer = rememberedAnswer(reading.metadata, host.state.metadata?.answer);
+  const isNews = !isDeepStrictEqual(answer, host.state.metadata?.answer);
+  return { nics, metadata: isNews ? { readAt: at, answer } : host.state.metadata };
+}

@@ -1,0 +1,137 @@
+/**
+ * What the state file says we own, before and after a run. Pure. Written ahead of the kernel (the intent: what we have and what
+ * we are about to have), so that whatever a killed run had done is known to be ours by the next one.
+ */
+import type { DesiredInterface } from '../model/desired.ts';
+import { compareIpAddresses, formatInterfaceAddress, type InterfaceAddress, type MacAddress } from '../model/net.ts';
+import type { Step, StepOf } from '../model/plan.ts';
+import type { AgentState, NicState, OwnedRoute, OwnedValue } from '../model/state.ts';
+import { SYSCTL_NAMES } from '../model/sysctl.ts';
+
+type Nics = AgentState['nics'];
+
+/** Everything that is ours now or would be if every step were done. */
+export function intendedNics(nics: Nics, interfaces: readonly DesiredInterface[], steps: readonly Step[]): Nics {
+  return change(nics, interfaces, (desired) => {
+    const now = nics[desired.mac];
+    const then = ownedAfter(now, desired, steps);
+    return now === undefined ? then : { ...then, ...union(now, then) };
+  });
+}
+
+/** A NIC whose steps were undone: what it had, and its slot. */
+export function unchangedNic(nics: Nics, desired: DesiredInterface): NicState {
+  const { slot, ifname } = desired;
+  const nothing = { detachedAt: null, addresses: [], routes: [], sysctls: {}, mtu: null, files: [] };
+  return nics[desired.mac] ?? { slot, ifname, ...nothing };
+}
+
+/** What is ours when every step of this NIC has been done; a NIC that is gone keeps its slot and nothing else. */
+export function settledNics(nics: Nics, interfaces: readonly DesiredInterface[], steps: readonly Step[], at: string): Nics {
+  return change(nics, interfaces, (desired) => {
+    const then = ownedAfter(nics[desired.mac], desired, steps);
+    return desired.attached ? then : { ...then, detachedAt: at };
+  });
+}
+
+function change(nics: Nics, interfaces: readonly DesiredInterface[], next: (desired: DesiredInterface) => NicState): Nics {
+  const changed: Record<MacAddress, NicState> = { ...nics };
+  for (const desired of interfaces) {
+    const nic = next(desired);
+    for (const [mac, other] of Object.entries(changed)) {
+      // The slot of a NIC that is gone for good went to this one.
+      if (other.slot === nic.slot && mac !== desired.mac && desired.attached) delete changed[mac as MacAddress];
+    }
+    changed[desired.mac] = nic;
+  }
+  return changed;
+}
+
+function ownedAfter(now: NicState | undefined, desired: DesiredInterface, steps: readonly Step[]): NicState {
+  const own = steps.filter(({ mac }) => mac === desired.mac);
+  const files = desired.files === null ? (now?.files ?? []) : writtenFiles(desired);
+  return {
+    slot: desired.slot,
+    ifname: desired.ifname,
+    detachedAt: null,
+    addresses: ownedAddresses(now, desired, own),
+    routes: ownedRoutes(now, desired, own),
+    sysctls: ownedSysctls(now, desired, own),
+    mtu: ownedMtu(now, desired, own),
+    files,
+  };
+}
+
+/** The distribution's file lists it for us: what it brings up at boot is ours. */
+function isInFiles({ files }: DesiredInterface): boolean {
+  return files !== null && files.present.length > 0;
+}
+
+/**
+ * An address is ours when we added it, or when our file lists it (the distribution added it for us). One that was there before
+ * us on the primary is not.
+ */
+function ownedAddresses(
+  now: NicState | undefined,
+  desired: DesiredInterface,
+  steps: readonly Step[],
+): readonly InterfaceAddress[] {
+  const ours = new Set((now?.addresses ?? []).map(formatInterfaceAddress));
+  for (const step of steps) if (step.kind === 'add-address') ours.add(formatInterfaceAddress(step.arguments));
+  return desired.addresses
+    .filter((entry) => isInFiles(desired) || ours.has(formatInterfaceAddress(entry)))
+    .map(({ address, prefixLength }) => ({ address, prefixLength }))
+    .toSorted((a, b) => compareIpAddresses(a.address, b.address));
+}
+
+function ownedRoutes(
+  now: NicState | undefined,
+  desired: DesiredInterface,
+  steps: readonly Step[],
+): readonly OwnedRoute[] {
+  const ours = new Set<string>((now?.routes ?? []).map(({ to }) => to));
+  for (const step of steps) if (step.kind === 'add-route') ours.add(step.arguments.destination);
+  return desired.mainRoutes.flatMap(({ destination, gateway }) => {
+    const isOurs = isInFiles(desired) || ours.has(destination);
+    return gateway === null || !isOurs ? [] : [{ to: destination, via: gateway }];
+  });
+}
+
+function ownedSysctls(now: NicState | undefined, desired: DesiredInterface, steps: readonly Step[]): NicState['sysctls'] {
+  const owned: NicState['sysctls'] = Object.fromEntries(
+    SYSCTL_NAMES.flatMap((name): [string, OwnedValue][] => {
+      const wanted = desired.sysctls.find((entry) => entry.name === name);
+      if (wanted === undefined) return [];
+      const step = steps.find((entry) => entry.kind === 'set-sysctl' && entry.arguments.name === name) as
+        | StepOf<'set-sysctl'>
+        | undefined;
+      const before = now?.sysctls[name]?.before ?? step?.arguments.before;
+      return before === undefined ? [] : [[name, { before, value: wanted.value }]];
+    }),
+  );
+  return owned;
+}
+
+function ownedMtu(now: NicState | undefined, desired: DesiredInterface, steps: readonly Step[]): OwnedValue | null {
+  if (desired.mtu === null) return null;
+  const step = steps.find((entry) => entry.kind === 'set-mtu');
+  const before = now?.mtu?.before ?? step?.arguments.before;
+  return before === undefined ? null : { before, value: desired.mtu };
+}
+
+function writtenFiles({ files }: DesiredInterface): readonly string[] {
+  if (files === null) return [];
+  return [...new Set([...files.present.map(({ path }) => path), ...files.displaced])].toSorted();
+}
+
+function union(now: NicState, then: NicState): Pick<NicState, 'addresses' | 'routes' | 'sysctls' | 'mtu' | 'files'> {
+  const addresses = new Map([...now.addresses, ...then.addresses].map((entry) => [formatInterfaceAddress(entry), entry]));
+  const routes = new Map([...now.routes, ...then.routes].map((entry) => [`${entry.to} ${entry.via}`, entry]));
+  return {
+    addresses: [...addresses.values()].toSorted((a, b) => compareIpAddresses(a.address, b.address)),
+    routes: [...routes.values()],
+    sysctls: { ...now.sysctls, ...then.sysctls },
+    mtu: then.mtu ?? now.mtu,
+    files: [...new Set([...now.files, ...then.files])].toSorted(),
+  };
+}

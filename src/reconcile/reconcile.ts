@@ -1,0 +1,176 @@
+/**
+ * The conductor: look, confirm, and under the lock look again, write the intent, apply, verify, keep or undo, remember.
+ * Level-triggered: whatever rang, the world is compared with what should be, never with memory.
+ */
+import { isDeepStrictEqual } from 'node:util';
+import { type Applied, type Applier, applySteps } from '../apply/apply.ts';
+import type { Log } from '../log.ts';
+import type { NicProblem } from '../model/desired.ts';
+import type { MacAddress } from '../model/net.ts';
+import type { Step } from '../model/plan.ts';
+import type { AgentState, Trigger } from '../model/state.ts';
+import { observe } from '../observe/observe.ts';
+import { describeStep } from '../plan/describe.ts';
+import { verify } from '../plan/verify.ts';
+import { leftovers, removeLeftovers } from '../system/atomic-file.ts';
+import { withLock } from '../system/lock.ts';
+import type { Paths } from '../system/paths.ts';
+import { setStateAside, writeState } from '../system/state-file.ts';
+import { confirmWithdrawals } from './confirm.ts';
+import { type Looker, look, lookWhenReady, planOptions, rememberedState, type Selection, type View } from './look.ts';
+import { judge, type ReconcileOutcome } from './outcome.ts';
+import { intendedNics, settledNics, unchangedNic } from './ownership.ts';
+import { type Fetched, fetchMetadata } from './reading.ts';
+
+export interface Reconciler extends Looker {
+  readonly applier: Applier;
+  readonly log: Log;
+}
+
+export interface ReconcileRequest {
+  readonly trigger: Trigger;
+  readonly selection: Selection;
+}
+
+type Result = Omit<ReconcileOutcome, 'durationMs'>;
+
+/** Throws AgentError when nothing could be done at all; what fails for one NIC is in the outcome. */
+export async function reconcile(reconciler: Reconciler, request: ReconcileRequest): Promise<ReconcileOutcome> {
+  const startedAt = performance.now();
+  const { selection } = request;
+  const first = await lookWhenReady(reconciler, await fetchMetadata(reconciler.provider), selection);
+  const { view, isConfirmed } = await confirmWithdrawals(reconciler, first, selection);
+  const result = (await needsWrite(reconciler, view))
+    ? await withLock(reconciler.applier.paths.lock, () => changeAndRemember(reconciler, request, view, isConfirmed))
+    : summarise(view, { steps: [], held: [], problems: [] });
+  const durationMs = Math.round((performance.now() - startedAt) * 10) / 10;
+  report(reconciler.log, result, durationMs);
+  return { ...result, durationMs };
+}
+
+async function needsWrite({ applier }: Reconciler, view: View): Promise<boolean> {
+  const { metadata, nics } = view.host.state;
+  return (
+    view.plan.steps.length > 0 ||
+    view.rejectedState !== null ||
+    !isDeepStrictEqual(rememberedState(view, ''), { nics, metadata }) ||
+    (await strayTemporaries(applier.paths)).length > 0
+  );
+}
+
+async function strayTemporaries(paths: Paths): Promise<readonly string[]> {
+  return [...(await leftovers(paths.networkScripts)), ...(await leftovers(paths.stateDirectory))];
+}
+
+/** Under the lock: the plan is made again, since another run may have been here since. */
+async function changeAndRemember(
+  reconciler: Reconciler,
+  { trigger, selection }: ReconcileRequest,
+  seen: View,
+  isConfirmed: boolean,
+): Promise<Result> {
+  const startedAt = performance.now();
+  const { paths } = reconciler.applier;
+  const at = new Date().toISOString();
+  const view = await look(reconciler, asFetched(seen), selection);
+  if (view.rejectedState !== null) {
+    const aside = await setStateAside(paths, view.rejectedState.asideName);
+    reconciler.log.warn({ file: paths.state, aside, problem: view.rejectedState.problem }, 'state file set aside');
+  }
+  await removeLeftovers(await strayTemporaries(paths));
+  const steps = view.plan.steps.filter(({ withdrawal }) => isConfirmed || !withdrawal);
+  const held = view.plan.steps.filter(({ withdrawal }) => !isConfirmed && withdrawal);
+  const remembered = rememberedState(view, at);
+  await writeIntent(paths, view, steps);
+  const { problems, failedMacs } = await applyAndVerify(reconciler, view, steps);
+  const done = steps.filter(({ mac }) => !failedMacs.has(mac));
+  const result = summarise(view, { steps: done, held, problems }, steps.length > 0 && done.length === 0);
+  const nics = rememberedNics(view, steps, held, failedMacs, at);
+  const { outcome } = result;
+  const durationMs = Math.round((performance.now() - startedAt) * 10) / 10;
+  const lastRun = { at, trigger, outcome, steps: done.length, durationMs, failures: result.problems };
+  await writeState(paths, { ...remembered, nics, lastRun }, { durable: true });
+  return result;
+}
+
+function asFetched({ reading }: View): Fetched {
+  return reading.failure === null ? { metadata: reading.metadata } : { failure: reading.failure };
+}
+
+/** Ahead of the kernel. Not synced: a power cut takes the kernel's state with it, and a killed process does not lose it. */
+async function writeIntent(paths: Paths, { host, chosen }: View, steps: readonly Step[]): Promise<void> {
+  const nics = intendedNics(host.state.nics, chosen, steps);
+  if (steps.length === 0 || isDeepStrictEqual(nics, host.state.nics)) return;
+  await writeState(paths, { ...host.state, nics }, { durable: false });
+}
+
+interface Verdict {
+  readonly problems: readonly NicProblem[];
+  /** Everything of these NICs is as it was. */
+  readonly failedMacs: ReadonlySet<MacAddress>;
+}
+
+async function applyAndVerify(reconciler: Reconciler, view: View, steps: readonly Step[]): Promise<Verdict> {
+  const applied = await applySteps(steps, view.reading.metadata.primaryMac, reconciler.applier);
+  const done = applied.flatMap((entry) => entry.done);
+  const host = done.length === 0 ? view.host : (await observe(reconciler.observer)).host;
+  const mismatches = done.length === 0 ? [] : verify({ host, desired: view.desired, done }, planOptions(reconciler.config));
+  const problems: NicProblem[] = [];
+  const failedMacs = new Set<MacAddress>();
+  for (const entry of applied.toReversed()) {
+    const mismatch = mismatches.find(({ mac }) => mac === entry.mac);
+    const failure = entry.failure ?? (mismatch === undefined ? null : await undone(entry, mismatch));
+    if (failure !== null) failedMacs.add(entry.mac);
+    const problem = failure ?? (await entry.keep());
+    if (problem !== null) problems.unshift(problem);
+  }
+  return { problems, failedMacs };
+}
+
+async function undone(entry: Applied, mismatch: NicProblem): Promise<NicProblem> {
+  const left = await entry.undo();
+  const tail = left.length === 0 ? 'rolled back' : `rolled back, except what the kernel would not undo: ${left.join(', ')}`;
+  return { mac: entry.mac, message: `${mismatch.message}; ${tail}` };
+}
+
+/** What failed has what it had; what was held back is still ours; the rest is settled. */
+function rememberedNics(
+  { host, chosen }: View,
+  steps: readonly Step[],
+  held: readonly Step[],
+  failedMacs: ReadonlySet<MacAddress>,
+  at: string,
+): AgentState['nics'] {
+  const heldMacs = new Set(held.map(({ mac }) => mac));
+  const isSettled = ({ mac }: { readonly mac: MacAddress }): boolean => !failedMacs.has(mac) && !heldMacs.has(mac);
+  const settled = settledNics(host.state.nics, chosen.filter(isSettled), steps, at);
+  const waiting = chosen.filter(({ mac }) => heldMacs.has(mac) && !failedMacs.has(mac));
+  const intended = intendedNics(settled, waiting, steps);
+  const failed = chosen.filter(({ mac }) => failedMacs.has(mac));
+  return { ...intended, ...Object.fromEntries(failed.map((nic) => [nic.mac, unchangedNic(host.state.nics, nic)])) };
+}
+
+function summarise(
+  { plan, reading }: View,
+  { steps, held, problems }: Pick<Result, 'steps' | 'held' | 'problems'>,
+  failedAll = false,
+): Result {
+  const result = {
+    steps,
+    held,
+    deferrals: plan.deferrals,
+    problems: [...plan.problems, ...problems],
+    metadataFailure: reading.failure,
+  };
+  return { ...result, outcome: judge(result, failedAll) };
+}
+
+/** Info when something changed, warn when something is not as it should be; in sync is silent. */
+function report(log: Log, result: Result, durationMs: number): void {
+  for (const step of result.steps) log.debug({ mac: step.mac, interface: step.interface }, describeStep(step));
+  for (const { mac, message } of result.problems) log.error({ mac }, message);
+  if (result.metadataFailure !== null) log.warn({ problem: result.metadataFailure.message }, 'metadata unavailable');
+  if (result.steps.length > 0) {
+    log.info({ outcome: result.outcome, steps: result.steps.length, durationMs }, 'network configuration changed');
+  }
+}

@@ -1,0 +1,124 @@
+/**
+ * Files that are either as they were or as they should be, whatever moment the process dies at: the content goes to a
+ * temporary beside the target, which then takes the target's name. A temporary starts with a dot, since network-scripts and
+ * NetworkManager take every `ifcfg-*` for an interface (FACTS §2), and has one fixed name per target: there is one writer, under
+ * the lock, so a left-over is overwritten or removed by the next one.
+ */
+import { constants } from 'node:fs';
+import { link, open, readdir, rename, rm, unlink } from 'node:fs/promises';
+import path from 'node:path';
+import { AgentError, errorMessage } from '../errors.ts';
+
+const TEMPORARY_SUFFIX = '.eni-agent-tmp';
+
+export interface PreparedFile {
+  /** Gives the file its name; its folder still has to be synced for that to survive a power cut. */
+  commit(): Promise<void>;
+  discard(): Promise<void>;
+}
+
+export interface PrepareOptions {
+  readonly mode: number;
+  /** What is at the path stays there under this second name. */
+  readonly keepOriginalAs?: string;
+}
+
+/** Writes and syncs the content beside its target; nothing that anybody reads has changed yet. */
+export async function prepareFile(target: string, content: string, options: PrepareOptions): Promise<PreparedFile> {
+  const temporary = temporaryFor(target);
+  await writing(target, () => writeTemporary(temporary, content, options.mode, true));
+  return {
+    commit: () =>
+      writing(target, async () => {
+        if (options.keepOriginalAs !== undefined) await keepAs(target, options.keepOriginalAs);
+        await rename(temporary, target);
+      }),
+    discard: () => rm(temporary, { force: true }),
+  };
+}
+
+/** `durable: false` survives the death of the process, `true` a power cut as well. */
+export async function writeFileAtomically(
+  target: string,
+  content: string,
+  { mode, durable }: { readonly mode: number; readonly durable: boolean },
+): Promise<void> {
+  const temporary = temporaryFor(target);
+  await writing(target, async () => {
+    await writeTemporary(temporary, content, mode, durable);
+    await rename(temporary, target);
+    if (durable) await syncDirectory(path.dirname(target));
+  });
+}
+
+/** Gives a file a second name in one step, so that it is never gone: the caller then replaces or removes the first. */
+export async function keepAs(target: string, secondName: string): Promise<void> {
+  const temporary = temporaryFor(secondName);
+  await rm(temporary, { force: true });
+  try {
+    await link(target, temporary);
+  } catch (error) {
+    if (isMissing(error)) return;
+    throw error;
+  }
+  await rename(temporary, secondName);
+}
+
+export async function syncDirectory(directory: string): Promise<void> {
+  const handle = await open(directory, constants.O_RDONLY | constants.O_DIRECTORY);
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Temporaries that a killed run left in a folder. */
+export async function leftovers(directory: string): Promise<readonly string[]> {
+  const names = await readdir(directory).catch((error: unknown) => {
+    if (isMissing(error)) return [];
+    throw error;
+  });
+  return names
+    .filter((name) => name.startsWith('.') && name.endsWith(TEMPORARY_SUFFIX))
+    .map((name) => path.join(directory, name));
+}
+
+export async function removeLeftovers(paths: readonly string[]): Promise<void> {
+  for (const leftover of paths) await unlink(leftover).catch(ignoreMissing);
+}
+
+export function isMissing(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR');
+}
+
+export function ignoreMissing(error: unknown): void {
+  if (!isMissing(error)) throw error;
+}
+
+function temporaryFor(target: string): string {
+  return path.join(path.dirname(target), `.${path.basename(target)}${TEMPORARY_SUFFIX}`);
+}
+
+async function writeTemporary(temporary: string, content: string, mode: number, durable: boolean): Promise<void> {
+  await rm(temporary, { force: true });
+  // O_EXCL and O_NOFOLLOW: a link that somebody put there is never written through.
+  const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
+  const handle = await open(temporary, flags, mode);
+  try {
+    await handle.writeFile(content);
+    // The mode of open() is cut by the umask.
+    await handle.chmod(mode);
+    if (durable) await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+async function writing<T>(target: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throw new AgentError('file-failed', `writing ${target}: ${errorMessage(error)}`, { cause: error });
+  }
+}

@@ -1,0 +1,149 @@
+/**
+ * /var/lib/eni-agent/state.json: versioned, 0600. A file that cannot be understood (truncated, garbage, of a newer version) is
+ * never overwritten: it is set aside before the first write, and the run goes on with what the kernel and our own files show.
+ */
+import { mkdir, readFile, rename } from 'node:fs/promises';
+import path from 'node:path';
+import * as v from 'valibot';
+import { AgentError, errorMessage } from '../errors.ts';
+import type { MacAddress } from '../model/net.ts';
+import { parseCidr, parseIfName, parseIpAddress, parseMacAddress } from '../model/net.ts';
+import { type AgentState, EMPTY_STATE, type NicState } from '../model/state.ts';
+import { isMissing, writeFileAtomically } from './atomic-file.ts';
+import type { Paths } from './paths.ts';
+
+const VERSION = 1;
+const STATE_MODE = 0o600;
+const FOLDER_MODE = 0o700;
+
+/** Text → branded value, or an issue. */
+function parsed<T>(parse: (text: string) => T | undefined, what: string) {
+  return v.pipe(
+    v.string(),
+    v.rawTransform(({ dataset, addIssue, NEVER }) => {
+      const value = parse(dataset.value);
+      if (value !== undefined) return value;
+      addIssue({ message: `not ${what}` });
+      return NEVER;
+    }),
+  );
+}
+
+const mac = parsed(parseMacAddress, 'a MAC address');
+const ip = parsed(parseIpAddress, 'an IP address');
+const prefixLength = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(128));
+const address = v.object({ address: ip, prefixLength });
+const ownedValue = v.object({ before: v.number(), value: v.number() });
+
+const nicState = v.object({
+  slot: v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(255)),
+  ifname: parsed(parseIfName, 'an interface name'),
+  detachedAt: v.nullable(v.pipe(v.string(), v.isoTimestamp())),
+  addresses: v.array(address),
+  routes: v.array(v.object({ to: parsed(parseCidr, 'a network'), via: ip })),
+  sysctls: v.exactOptional(
+    v.strictObject({
+      rp_filter: v.exactOptional(ownedValue),
+      arp_ignore: v.exactOptional(ownedValue),
+      arp_announce: v.exactOptional(ownedValue),
+      promote_secondaries: v.exactOptional(ownedValue),
+    }),
+    {},
+  ),
+  mtu: v.nullable(ownedValue),
+  files: v.array(v.string()),
+});
+
+const nicMetadata = v.object({
+  mac,
+  addresses: v.pipe(v.array(address), v.minLength(1)),
+  gateway: v.exactOptional(ip),
+  gateway6: v.exactOptional(ip),
+});
+
+const stateFile = v.object({
+  version: v.literal(VERSION),
+  metadata: v.nullable(
+    v.object({
+      readAt: v.pipe(v.string(), v.isoTimestamp()),
+      answer: v.object({
+        instanceId: v.nullable(v.string()),
+        primaryMac: mac,
+        nics: v.array(nicMetadata),
+        invalid: v.array(v.object({ mac, problem: v.string() })),
+      }),
+    }),
+  ),
+  nics: v.array(v.object({ mac, ...nicState.entries })),
+  lastRun: v.nullable(
+    v.object({
+      at: v.string(),
+      trigger: v.picklist(['boot', 'link', 'kernel', 'metadata', 'timer', 'config', 'wake', 'command']),
+      outcome: v.picklist(['in-sync', 'applied', 'degraded', 'failed', 'rolled-back']),
+      steps: v.number(),
+      durationMs: v.number(),
+      failures: v.array(v.object({ mac, message: v.string() })),
+    }),
+  ),
+});
+
+export interface ReadState {
+  readonly state: AgentState;
+  /** Why the file is not used, and the name it is to be set aside under; null when it is used or absent. */
+  readonly rejected: { readonly problem: string; readonly asideName: string } | null;
+}
+
+/** Reads without changing anything. AgentError `state-unreadable` only when the file may not be read at all. */
+export async function readState(paths: Paths): Promise<ReadState> {
+  let text: string;
+  try {
+    text = await readFile(paths.state, 'utf8');
+  } catch (error) {
+    if (isMissing(error)) return { state: EMPTY_STATE, rejected: null };
+    const message = `reading ${paths.state}: ${errorMessage(error)}; run it as root`;
+    throw new AgentError('state-unreadable', message, { cause: error });
+  }
+  return parseState(text);
+}
+
+function parseState(text: string): ReadState {
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch {
+    return reject('it is not JSON (truncated?)', 'corrupt');
+  }
+  const version = typeof json === 'object' && json !== null && 'version' in json ? json.version : undefined;
+  if (typeof version === 'number' && version > VERSION) {
+    return reject(`it is of version ${version}, and this agent knows version ${VERSION}`, `version-${version}`);
+  }
+  const result = v.safeParse(stateFile, json);
+  if (!result.success) {
+    const [issue] = result.issues;
+    return reject(`${v.getDotPath(issue) ?? 'it'}: ${issue.message}`, 'corrupt');
+  }
+  const { metadata, nics, lastRun } = result.output;
+  const byMac: Record<MacAddress, NicState> = Object.fromEntries(nics.map(({ mac: key, ...nic }) => [key, nic]));
+  return { state: { metadata, nics: byMac, lastRun }, rejected: null };
+}
+
+function reject(problem: string, suffix: string): ReadState {
+  return { state: EMPTY_STATE, rejected: { problem, asideName: `state.json.${suffix}` } };
+}
+
+/** Only under the lock. `durable` as in writeFileAtomically. */
+export async function writeState(paths: Paths, state: AgentState, { durable }: { durable: boolean }): Promise<void> {
+  const nics = Object.entries(state.nics)
+    .toSorted(([, a], [, b]) => a.slot - b.slot)
+    .map(([key, nic]) => ({ mac: key, ...nic }));
+  const content = `${JSON.stringify({ version: VERSION, ...state, nics }, null, 2)}\n`;
+  await mkdir(paths.stateDirectory, { recursive: true, mode: FOLDER_MODE });
+  await writeFileAtomically(paths.state, content, { mode: STATE_MODE, durable });
+}
+
+/** Only under the lock, before the first write. */
+export async function setStateAside(paths: Paths, asideName: string): Promise<string> {
+  const aside = path.join(paths.stateDirectory, asideName);
+  await rename(paths.state, aside);
+  return aside;
+}
