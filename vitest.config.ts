@@ -1,10 +1,22 @@
 import { defineConfig } from 'vitest/config';
+import { closingLine } from './test/closing-line.ts';
 
 export default defineConfig({
   test: {
+    // The checkout may belong to somebody else: nothing is written to it.
+    cache: false,
+    reporters: ['default', closingLine()],
     projects: [
       { test: { name: 'unit', include: ['test/unit/**/*.test.ts', 'test/golden/**/*.test.ts'] } },
-      { test: { name: 'netns', include: ['test/netns/**/*.test.ts'], testTimeout: 60_000, hookTimeout: 60_000 } },
+      {
+        test: {
+          name: 'netns',
+          include: ['test/netns/**/*.test.ts'],
+          globalSetup: ['test/lab/setup.ts'],
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+        },
+      },
     ],
   },
 });

@@ -1,0 +1,137 @@
+/** The process that lives in a namespace of the lab; it ends when the lab's process goes away. */
+import net from 'node:net';
+import {
+  type Fault,
+  type MetadataServer,
+  type ServedModel,
+  type ServedRequest,
+  startMetadataServer,
+} from './metadata-server.ts';
+import type {
+  ActorCommands,
+  ActorReply,
+  ActorRequest,
+  Answer,
+  CommandName,
+  ConnectRequest,
+  ConnectResult,
+} from './protocol.ts';
+
+type Handlers = {
+  [Name in CommandName]: (args: ActorCommands[Name]['arguments']) => Promise<ActorCommands[Name]['result']>;
+};
+
+const OUTCOMES: Readonly<Record<string, ConnectResult['outcome']>> = {
+  ECONNREFUSED: 'refused',
+  EHOSTUNREACH: 'unreachable',
+  ENETUNREACH: 'unreachable',
+};
+
+function run(): void {
+  const handlers = { ...trafficHandlers(), ...metadataHandlers() };
+  process.on('disconnect', () => process.exit(0));
+  process.on('message', async (request: ActorRequest) => {
+    const handle = handlers[request.command] as (args: unknown) => Promise<unknown>;
+    try {
+      reply({ id: request.id, result: await handle(request.arguments) });
+    } catch (error) {
+      reply({ id: request.id, error: error instanceof Error ? error.message : String(error) });
+    }
+  });
+  reply({ ready: true });
+}
+
+function reply(message: ActorReply): void {
+  process.send?.(message);
+}
+
+function trafficHandlers(): Pick<Handlers, 'respond' | 'connect'> {
+  return {
+    respond: async ({ host, port }) => {
+      const server = net.createServer((socket) => {
+        const answer: Answer = {
+          host,
+          local: plain(socket.localAddress),
+          remote: plain(socket.remoteAddress),
+        };
+        socket.on('error', () => socket.destroy());
+        socket.end(JSON.stringify(answer));
+      });
+      // '::' without ipv6Only takes IPv4 as well.
+      await new Promise<void>((resolve, reject) => {
+        server.once('error', reject).listen({ host: '::', port }, resolve);
+      });
+      return null;
+    },
+    connect,
+  };
+}
+
+function connect({ to, port, source, timeoutMs }: ConnectRequest): Promise<ConnectResult> {
+  return new Promise((resolve) => {
+    const socket = net.connect({ host: to, port, ...(source === undefined ? {} : { localAddress: source }) });
+    let text = '';
+    const finish = (result: ConnectResult): void => {
+      clearTimeout(deadline);
+      socket.destroy();
+      resolve(result);
+    };
+    const deadline = setTimeout(() => finish({ outcome: 'timeout' }), timeoutMs);
+    socket.setEncoding('utf8').on('data', (chunk: string) => {
+      text += chunk;
+    });
+    socket.on('end', () => finish(resultOf(text)));
+    socket.on('error', (error: NodeJS.ErrnoException) => {
+      const outcome = OUTCOMES[error.code ?? ''] ?? 'failed';
+      finish({ outcome, detail: error.message });
+    });
+  });
+}
+
+function resultOf(text: string): ConnectResult {
+  try {
+    return { outcome: 'ok', answer: JSON.parse(text) as Answer };
+  } catch {
+    return { outcome: 'failed', detail: `answered ${JSON.stringify(text)}` };
+  }
+}
+
+/** Node shows an IPv4 peer of a dual-stack socket as `::ffff:10.0.1.4`. */
+function plain(address: string | undefined): string {
+  return (address ?? '').replace(/^::ffff:/, '');
+}
+
+/** The service outlives its listener: going down and up keeps the model, the fault and the requests seen. */
+function metadataHandlers(): Omit<Handlers, 'respond' | 'connect'> {
+  let server: MetadataServer | undefined;
+  let model: ServedModel | undefined;
+  let fault: Fault | null = null;
+  const earlier: ServedRequest[] = [];
+  return {
+    startMetadata: async (address) => {
+      server = await startMetadataServer(address);
+      if (model !== undefined) server.setModel(model);
+      server.setFault(fault);
+      return null;
+    },
+    stopMetadata: async () => {
+      earlier.push(...(server?.requests ?? []));
+      await server?.close();
+      server = undefined;
+      return null;
+    },
+    setMetadata: async (next) => {
+      model = next;
+      server?.setModel(next);
+      return null;
+    },
+    setFault: async (next) => {
+      fault = next.fault;
+      server?.setFault(fault);
+      return null;
+    },
+    readRequests: async () => [...earlier, ...(server?.requests ?? [])],
+  };
+}
+
+run();

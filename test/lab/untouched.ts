@@ -1,0 +1,45 @@
+/** What the agent must never touch, whatever a test does to it. */
+import assert from 'node:assert/strict';
+import { readFile, stat } from 'node:fs/promises';
+import { STATIC_NETWORK, VM_ADDRESS } from './topology.ts';
+import type { Vm } from './vm.ts';
+import { PRIMARY_FILE } from './vm-root.ts';
+
+export interface Untouchables {
+  readonly defaultRoutes: string;
+  readonly primaryAddress: string;
+  readonly ruleZero: string;
+  readonly staticRoute: string;
+  readonly primaryFile: { readonly content: string; readonly mtimeMs: number; readonly inode: number };
+}
+
+export async function readUntouchables(vm: Vm): Promise<Untouchables> {
+  const read = async (...args: string[]): Promise<string> => (await vm.run('ip', args)).stdout.trim();
+  const [defaultRoutes, primaryAddress, rules, staticRoute, content, { mtimeMs, ino }] = await Promise.all([
+    read('route', 'show', 'table', 'main', 'default'),
+    read('-o', 'address', 'show', 'dev', 'eth0', 'to', VM_ADDRESS),
+    read('rule', 'show'),
+    read('route', 'show', 'table', 'main', STATIC_NETWORK),
+    readFile(vm.path(PRIMARY_FILE), 'utf8'),
+    stat(vm.path(PRIMARY_FILE)),
+  ]);
+  return {
+    defaultRoutes,
+    // The lease counts down.
+    primaryAddress: primaryAddress.replace(/ valid_lft.*/, ''),
+    ruleZero: rules
+      .split('\n')
+      .filter((rule) => rule.startsWith('0:'))
+      .join('\n'),
+    staticRoute,
+    primaryFile: { content, mtimeMs, inode: ino },
+  };
+}
+
+export async function assertUntouched(vm: Vm, before: Untouchables): Promise<void> {
+  assert.deepEqual(
+    await readUntouchables(vm),
+    before,
+    "comparing what is never the agent's (main's defaults, the primary's address and file, rule 0, the static route): it changed",
+  );
+}

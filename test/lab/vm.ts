@@ -1,0 +1,114 @@
+/** The virtual machine of the lab: the namespace and the file tree that the agent works on. */
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { execa } from 'execa';
+import type { Actor } from './actor-client.ts';
+import { dumpKernel } from './kernel-dump.ts';
+import { inNamespace } from './netns.ts';
+import type { ConnectResult } from './protocol.ts';
+import { RESPONDER_PORT } from './topology.ts';
+import { describeTree, writeConfig } from './vm-root.ts';
+
+const CLI = new URL('../../dist/cli.js', import.meta.url).pathname;
+/** Longer than any run of the agent may take. */
+const AGENT_DEADLINE_MS = 60_000;
+export const CONNECT_DEADLINE_MS = 500;
+
+export interface AgentOptions {
+  /** Text of the configuration file, see `writeConfig`; it stays for later runs. */
+  readonly config?: string;
+  readonly env?: Readonly<Record<string, string>>;
+  /** A `strace -e` expression, for example `trace=%process`; the trace of all threads and children comes back. */
+  readonly strace?: string;
+  /** SIGKILL that long after the start. */
+  readonly killAfterMs?: number;
+}
+
+export interface AgentResult {
+  /** null when it was killed. */
+  readonly exitCode: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+  readonly durationMs: number;
+  readonly strace: string;
+}
+
+export interface CommandResult {
+  readonly exitCode: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface Vm {
+  readonly namespace: string;
+  /** The folder that the agent gets as --root. */
+  readonly root: string;
+  /** `node dist/cli.js --root ROOT args…` in the VM. Never throws for an exit code. */
+  agent(args: readonly string[], options?: AgentOptions): Promise<AgentResult>;
+  /** Any command in the VM's network; throws when it fails. */
+  run(command: string, args?: readonly string[]): Promise<CommandResult>;
+  /** The same, for a command that may fail. */
+  tryRun(command: string, args?: readonly string[]): Promise<CommandResult>;
+  writeConfig(text: string): Promise<void>;
+  /** Absolute path of a file of the VM. */
+  path(file: string): string;
+  readFile(file: string): Promise<string>;
+  /** TCP from the VM, unbound without `source`. */
+  connectFrom(options: { to: string; source?: string; port?: number }): Promise<ConnectResult>;
+  /** Kernel state and file tree as text, for comparisons; `identity` adds inode and mtime of the files. */
+  snapshot(options?: { identity?: boolean }): Promise<string>;
+}
+
+export function createVm(parts: { namespace: string; root: string; scratch: string; actor: Actor }): Vm {
+  const { namespace, root, actor } = parts;
+  const inside = async (command: readonly string[], reject: boolean): Promise<CommandResult> => {
+    const [file, ...args] = inNamespace(namespace, command);
+    const { exitCode, stdout, stderr } = await execa(file, args, { reject });
+    return { exitCode: exitCode ?? -1, stdout, stderr };
+  };
+  return {
+    namespace,
+    root,
+    agent: async (args, options = {}) => {
+      if (options.config !== undefined) await writeConfig(root, options.config);
+      return runAgent(parts, args, options);
+    },
+    run: (command, args = []) => inside([command, ...args], true),
+    tryRun: (command, args = []) => inside([command, ...args], false),
+    writeConfig: (text) => writeConfig(root, text),
+    path: (file) => path.join(root, file),
+    readFile: (file) => readFile(path.join(root, file), 'utf8'),
+    connectFrom: (options) =>
+      actor.call('connect', { port: RESPONDER_PORT, timeoutMs: CONNECT_DEADLINE_MS, ...options }),
+    snapshot: async ({ identity = false } = {}) => {
+      const [kernel, files] = await Promise.all([dumpKernel(namespace), describeTree(root, identity)]);
+      return `${kernel}## files\n${files.join('\n')}\n`;
+    },
+  };
+}
+
+async function runAgent(
+  { namespace, root, scratch }: { namespace: string; root: string; scratch: string },
+  args: readonly string[],
+  { env, strace, killAfterMs }: AgentOptions,
+): Promise<AgentResult> {
+  const traceFile = path.join(scratch, `strace-${process.hrtime.bigint()}`);
+  const tracer = strace === undefined ? [] : ['strace', '-f', '-qq', '-e', strace, '-o', traceFile];
+  const [file, ...rest] = inNamespace(namespace, [...tracer, process.execPath, CLI, '--root', root, ...args]);
+  const result = await execa(file, rest, {
+    reject: false,
+    extendEnv: false,
+    env: { PATH: process.env['PATH'] ?? '', ...env },
+    stdin: 'ignore',
+    timeout: killAfterMs ?? AGENT_DEADLINE_MS,
+    killSignal: 'SIGKILL',
+  });
+  if (result.timedOut && killAfterMs === undefined) throw result;
+  return {
+    exitCode: result.exitCode ?? null,
+    stdout: result.stdout,
+    stderr: result.stderr,
+    durationMs: result.durationMs,
+    strace: strace === undefined ? '' : await readFile(traceFile, 'utf8'),
+  };
+}
