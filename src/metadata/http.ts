@@ -1,0 +1,107 @@
+/**
+ * GET for metadata services. It uses no proxy (its agent is its own, and node:http reads no environment for it),
+ * follows no redirect, and believes no answer that may be a part of one.
+ */
+import http from 'node:http';
+import { collectAnswer, type HttpAnswer, unreachable } from './http-answer.ts';
+
+/** Enough to read two ENIs at once; few enough to be polite to a service without documented limits. */
+const MAX_CONNECTIONS = 4;
+
+export interface HttpClient {
+  /** Never rejects. `deadline` is a performance.now(): queueing, repeating and receiving are all over by then. */
+  get(url: URL, deadline: number): Promise<HttpAnswer>;
+  /** Closes all idle connections but one per server. Between the requests of one reading they are all kept. */
+  rest(): void;
+  close(): void;
+}
+
+interface Exchange {
+  readonly answer: HttpAnswer;
+  /** Why the answer is not the last word: the kept-alive connection was gone already, or the body had no length. */
+  readonly doubt?: 'stale-connection' | 'no-length';
+}
+
+interface Sender {
+  readonly agent: http.Agent;
+  readonly timeoutMs: number;
+  /** Cancels each exchange under way. */
+  readonly underWay: Set<() => void>;
+}
+
+/** `timeoutMs` bounds one request from the connection that it is given to the last byte of its body, dripping or not. */
+export function createHttpClient({ timeoutMs }: { readonly timeoutMs: number }): HttpClient {
+  const agent = new http.Agent({ keepAlive: true, maxSockets: MAX_CONNECTIONS });
+  const sender: Sender = { agent, timeoutMs, underWay: new Set() };
+  return {
+    get: (url, deadline) => get(sender, url, deadline),
+    rest() {
+      for (const idle of Object.values(agent.freeSockets)) {
+        for (const socket of idle?.slice(1) ?? []) socket.destroy();
+      }
+    },
+    close() {
+      for (const cancel of sender.underWay) cancel();
+      agent.destroy();
+    },
+  };
+}
+
+async function get(sender: Sender, url: URL, deadline: number): Promise<HttpAnswer> {
+  const first = await exchange(sender, url, deadline);
+  // A server may close an idle connection at the moment we use it; the next attempt gets another one.
+  if (first.doubt === 'stale-connection') return get(sender, url, deadline);
+  if (first.doubt === undefined) return first.answer;
+  // A body that ends where the connection ends cannot be told from one that broke off (RFC 9112, 8): ask twice.
+  const { answer } = await exchange(sender, url, deadline);
+  if (answer.kind !== 'body' || first.answer.kind !== 'body' || answer.body === first.answer.body)
+    return answer;
+  return {
+    kind: 'error',
+    code: 'metadata-malformed',
+    problem: 'two answers without a content-length that differ',
+  };
+}
+
+function exchange(sender: Sender, url: URL, deadline: number): Promise<Exchange> {
+  return new Promise((resolve) => {
+    const request = http.get(url, { agent: sender.agent, headers: { 'user-agent': 'eni-agent' } });
+    const remaining = () => Math.max(0, deadline - performance.now());
+    const settle = (result: Exchange) => {
+      clearTimeout(timer);
+      sender.underWay.delete(cancel);
+      resolve(result);
+    };
+    const abandon = (answer: HttpAnswer) => {
+      settle({ answer });
+      request.destroy();
+    };
+    const cancel = () => abandon(unreachable('the client was closed'));
+    const expire = (ms: number) => abandon(unreachable(`no complete answer within ${Math.round(ms)} ms`));
+    const arm = (ms: number) => setTimeout(expire, ms, ms);
+
+    let timer = arm(remaining());
+    sender.underWay.add(cancel);
+    request.once('socket', () => {
+      clearTimeout(timer);
+      timer = arm(Math.min(sender.timeoutMs, remaining()));
+    });
+    request.on('error', (error: NodeJS.ErrnoException) => settle(brokenRequest(request, error)));
+    request.once('response', (response) => {
+      const hasLength = 'content-length' in response.headers || 'transfer-encoding' in response.headers;
+      collectAnswer(response, (answer) => {
+        if (!response.complete) return abandon(answer);
+        settle(hasLength || answer.kind !== 'body' ? { answer } : { answer, doubt: 'no-length' });
+      });
+    });
+  });
+}
+
+function brokenRequest(request: http.ClientRequest, error: NodeJS.ErrnoException): Exchange {
+  const problem = error.code === undefined ? error.message : `${error.message} (${error.code})`;
+  if (error.code?.startsWith('HPE_'))
+    return { answer: { kind: 'error', code: 'metadata-malformed', problem: `no HTTP: ${problem}` } };
+  const answer = unreachable(problem);
+  const isStale = request.reusedSocket && (error.code === 'ECONNRESET' || error.code === 'EPIPE');
+  return isStale ? { answer, doubt: 'stale-connection' } : { answer };
+}

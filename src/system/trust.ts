@@ -1,0 +1,142 @@
+/**
+ * Files that tell root what to do must be root's own, and so must every folder on the way to them: whoever can write a
+ * folder can put another file in the place of this one.
+ */
+import { constants, type Stats } from 'node:fs';
+import { lstat, open, readlink, realpath } from 'node:fs/promises';
+import { dirname, join, resolve, sep } from 'node:path';
+import { AgentError } from '../errors.ts';
+
+const GROUP_OR_OTHERS_WRITE = 0o022;
+const PERMISSION_BITS = 0o7777;
+/** The kernel's own limit (path_resolution(7)). */
+const MAX_SYMLINKS = 40;
+
+/**
+ * False when there is no such file. Rejects with `config-untrusted` unless the file and every parent folder up to and
+ * including `root` belong to uid 0 and are writable by it alone; behind a symbolic link that leads out of `root`, every
+ * folder up to `/`. The same whoever asks. Access lists are not looked at: their mask shows in the group's bits.
+ */
+export async function assertTrusted(path: string, root: string): Promise<boolean> {
+  try {
+    return (await findTrusted(resolve(path), resolve(root))) !== undefined;
+  } catch (error) {
+    throw asAgentError(path, error);
+  }
+}
+
+/**
+ * The content of a trusted regular file, or undefined when there is none. Rejects as assertTrusted() does, and with
+ * `permission-denied` or `file-failed` when it cannot be read.
+ */
+export async function readTrusted(path: string, root: string): Promise<Buffer | undefined> {
+  try {
+    const target = await findTrusted(resolve(path), resolve(root));
+    return target === undefined ? undefined : await readChecked(target);
+  } catch (error) {
+    throw asAgentError(path, error);
+  }
+}
+
+/** Only root can change what was found, and the handle is checked once more in case it just did. */
+async function readChecked(target: string): Promise<Buffer> {
+  // Without O_NONBLOCK opening a FIFO would wait for its writer.
+  const handle = await open(target, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  try {
+    const stats = await handle.stat();
+    assertNoProblems(target, problemsOf(target, stats));
+    if (!stats.isFile()) throw new AgentError('file-failed', `reading ${target}: it is no regular file`);
+    return await handle.readFile();
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Walks from `root` to the file as the kernel does, and checks all that it comes by; the path without symbolic links. */
+async function findTrusted(path: string, root: string): Promise<string | undefined> {
+  const realRoot = await realpath(root).catch(ifAbsent);
+  if (realRoot === undefined) return undefined;
+  const problems: string[] = [];
+  let target = isWithin(root, path) ? join(realRoot, ...namesBelow(root, path)) : path;
+  for (let links = 0; links <= MAX_SYMLINKS; links += 1) {
+    const found = await walk(target, isWithin(realRoot, target) ? realRoot : '/', problems);
+    if (found === undefined) return undefined;
+    if (found.link === undefined) {
+      assertNoProblems(path, problems);
+      return target;
+    }
+    target = found.link;
+  }
+  throw new AgentError('config-untrusted', `trusting ${path}: more than ${MAX_SYMLINKS} symbolic links`);
+}
+
+/** From `start` down to `target`; ends at the first symbolic link with the path that it stands for. */
+async function walk(
+  target: string,
+  start: string,
+  problems: string[],
+): Promise<{ readonly link?: string } | undefined> {
+  const names = namesBelow(start, target);
+  let current = start;
+  for (let depth = 0; ; depth += 1) {
+    const stats = await lstat(current).catch(ifAbsent);
+    if (stats === undefined) return undefined;
+    const rest = names.slice(depth);
+    if (stats.isSymbolicLink()) return { link: resolve(dirname(current), await readlink(current), ...rest) };
+    for (const problem of problemsOf(current, stats)) {
+      if (!problems.includes(problem)) problems.push(problem);
+    }
+    const [name] = rest;
+    if (name === undefined) return {};
+    current = join(current, name);
+  }
+}
+
+function problemsOf(path: string, { uid, mode }: Stats): string[] {
+  const problems: string[] = [];
+  if (uid !== 0) problems.push(`${path} belongs to uid ${uid}; run: chown root ${shellQuote(path)}`);
+  if ((mode & GROUP_OR_OTHERS_WRITE) !== 0) {
+    const octal = (mode & PERMISSION_BITS).toString(8).padStart(4, '0');
+    problems.push(
+      `${path} has mode ${octal}, so that others than root can write it; run: chmod go-w ${shellQuote(path)}`,
+    );
+  }
+  return problems;
+}
+
+function assertNoProblems(path: string, problems: readonly string[]): void {
+  if (problems.length === 0) return;
+  throw new AgentError('config-untrusted', `trusting ${path}: ${problems.join('; ')}`, {
+    details: { problems },
+  });
+}
+
+function ifAbsent(error: NodeJS.ErrnoException): undefined {
+  if (error.code !== 'ENOENT' && error.code !== 'ENOTDIR') throw error;
+}
+
+function asAgentError(path: string, error: unknown): unknown {
+  if (error instanceof AgentError) return error;
+  const { code, message } = error as NodeJS.ErrnoException;
+  const isDenied = code === 'EACCES' || code === 'EPERM';
+  const kind = isDenied ? 'permission-denied' : 'file-failed';
+  const advice = isDenied ? '; run as root' : '';
+  return new AgentError(kind, `reading ${path}: ${message}${advice}`, { cause: error });
+}
+
+function isWithin(folder: string, path: string): boolean {
+  const prefix = folder.endsWith(sep) ? folder : `${folder}${sep}`;
+  return path === folder || path.startsWith(prefix);
+}
+
+/** `path` is within `folder`. */
+function namesBelow(folder: string, path: string): string[] {
+  return path
+    .slice(folder.length)
+    .split(sep)
+    .filter((name) => name !== '');
+}
+
+function shellQuote(text: string): string {
+  return /^[\w./@%+=:,-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
+}

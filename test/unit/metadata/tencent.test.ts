@@ -1,0 +1,318 @@
+import fc from 'fast-check';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { AgentError } from '../../../src/errors.ts';
+import type { MetadataProvider } from '../../../src/metadata/provider.ts';
+import { createTencentProvider } from '../../../src/metadata/tencent.ts';
+import { formatInterfaceAddress } from '../../../src/model/net.ts';
+import type { Fault, FaultMode, MetadataServer } from '../../lab/metadata-server.ts';
+import { MODEL, PRIMARY_MAC, SECONDARY_MAC, startServer } from './fixture.ts';
+
+const BASE = '/latest/meta-data/';
+const MACS = 'network/interfaces/macs/';
+const SECONDARY = `${MACS}${SECONDARY_MAC.toUpperCase()}/`;
+const TIMEOUT_MS = 250;
+
+let server: MetadataServer;
+let provider: MetadataProvider;
+
+beforeAll(async () => {
+  server = await startServer();
+});
+afterAll(() => server.close());
+
+beforeEach(() => {
+  server.setModel(MODEL);
+  server.setFault(null);
+  provider = createTencentProvider({ endpoints: [server.endpoint], timeoutMs: TIMEOUT_MS });
+});
+afterEach(() => provider.close());
+
+async function rejection(promise: Promise<unknown>): Promise<AgentError> {
+  const error = await promise.then(
+    (value) => new Error(`resolved with ${JSON.stringify(value)}`),
+    (reason: unknown) => reason,
+  );
+  if (!(error instanceof AgentError)) throw error;
+  return error;
+}
+
+async function secondaryReading() {
+  const { nics, invalid } = await provider.fetch();
+  expect(nics.some(({ mac }) => mac === PRIMARY_MAC)).toBe(true);
+  return { nic: nics.find(({ mac }) => mac === SECONDARY_MAC), problem: invalid[0]?.problem ?? '', invalid };
+}
+
+function secondaryModel(change: object) {
+  const [secondary, primary] = MODEL.nics;
+  return { ...MODEL, nics: [{ ...secondary, ...change }, primary] } as typeof MODEL;
+}
+
+describe('a good answer', () => {
+  test('becomes the neutral model: primary address first, the others and the NICs sorted', async () => {
+    const metadata = await provider.fetch();
+    expect(metadata).toMatchObject({ instanceId: 'ins-3g445roi', primaryMac: PRIMARY_MAC, invalid: [] });
+    expect(metadata.nics.map(({ mac, gateway }) => [mac, gateway])).toEqual([
+      [PRIMARY_MAC, '10.0.0.1'],
+      [SECONDARY_MAC, '10.0.1.1'],
+    ]);
+    expect(metadata.nics.map(({ addresses }) => addresses.map(formatInterfaceAddress))).toEqual([
+      ['10.0.0.4/26'],
+      [9, 3, 4, 5, 7, 8, 21, 22, 30, 100].map((host) => `10.0.1.${host}/24`),
+    ]);
+  });
+
+  test('is asked for with the spelling of the listing, mask and gateway once per ENI', async () => {
+    const before = server.requests.length;
+    await provider.fetch();
+    const paths = server.requests.slice(before).map(({ path }) => path);
+    expect(paths.filter((path) => path.includes(SECONDARY_MAC.toUpperCase())).toSorted()).toEqual(
+      [
+        `${BASE}${SECONDARY}local-ipv4s/`,
+        `${BASE}${SECONDARY}local-ipv4s/10.0.1.9/gateway`,
+        `${BASE}${SECONDARY}local-ipv4s/10.0.1.9/subnet-mask`,
+        `${BASE}${SECONDARY}primary-local-ipv4`,
+      ].toSorted(),
+    );
+    expect(paths).toHaveLength(3 + 2 * 4);
+  });
+
+  test('may list an entry twice, end lines with CRLF and have empty lines', async () => {
+    const body = '\r\n10.0.1.9/\r\n10.0.1.3/\r\n\r\n10.0.1.3/\n10.0.1.9\n \n';
+    server.setFault({ path: `${SECONDARY}local-ipv4s/`, mode: 'garbage', body, exact: true });
+    const { nic } = await secondaryReading();
+    expect(nic?.addresses.map(({ address }) => address)).toEqual(['10.0.1.9', '10.0.1.3']);
+  });
+
+  test('may list a MAC in two spellings: it is one ENI, asked for as first spelled', async () => {
+    const body = `${SECONDARY_MAC.toUpperCase()}/\n${PRIMARY_MAC.toUpperCase()}/\n${SECONDARY_MAC}/\n`;
+    server.setFault({ path: MACS, mode: 'garbage', body, exact: true });
+    expect((await provider.fetch()).nics).toHaveLength(2);
+  });
+
+  test('without an instance id has none', async () => {
+    server.setModel({ ...MODEL, instanceId: null });
+    expect((await provider.fetch()).instanceId).toBeNull();
+  });
+});
+
+const UNREACHABLE: readonly FaultMode[] = ['status', 'truncate', 'drip', 'hang', 'close'];
+const MALFORMED: readonly FaultMode[] = ['empty', 'html', 'redirect', 'garbage', 'huge'];
+const WHOLE = ['mac', 'instance-id', MACS];
+
+describe('a fault in what everything hangs on fails the whole reading', () => {
+  test.each(WHOLE.flatMap((path) => UNREACHABLE.map((mode) => [path, mode] as const)))(
+    '%s: %s is unreachable',
+    async (path, mode) => {
+      server.setFault({ path, mode, exact: true });
+      const error = await rejection(provider.fetch());
+      expect(error.code).toBe('metadata-unreachable');
+      expect(error.message).toContain(`reading the instance metadata: ${server.endpoint}: ${path}: `);
+    },
+  );
+
+  test.each(WHOLE.flatMap((path) => MALFORMED.map((mode) => [path, mode] as const)))(
+    '%s: %s is malformed',
+    async (path, mode) => {
+      server.setFault({ path, mode, exact: true });
+      const error = await rejection(provider.fetch());
+      expect(error.code).toBe('metadata-malformed');
+      expect(error.message).toContain(`${server.endpoint}: ${path}: `);
+    },
+  );
+
+  test.each(['mac', MACS])('%s: 404 is malformed', async (path) => {
+    server.setFault({ path, mode: 'status', status: 404, exact: true });
+    expect(await rejection(provider.fetch())).toMatchObject({ code: 'metadata-malformed' });
+  });
+
+  test.each([
+    ['a bad MAC among good ones', `${PRIMARY_MAC}/\n52:54:00:00:00/\n`],
+    ['the null MAC', `${PRIMARY_MAC}/\n00:00:00:00:00:00/\n`],
+    ['no primary MAC', `${SECONDARY_MAC}/\n`],
+    ['a path', `${PRIMARY_MAC}/\n../../${SECONDARY_MAC}/\n`],
+  ])('the list of MACs has %s: malformed', async (_, body) => {
+    server.setFault({ path: MACS, mode: 'garbage', body, exact: true });
+    expect(await rejection(provider.fetch())).toMatchObject({ code: 'metadata-malformed' });
+  });
+
+  test('nobody listens: unreachable, and the message says so', async () => {
+    const gone = await startServer();
+    await gone.close();
+    const lonely = createTencentProvider({ endpoints: [gone.endpoint], timeoutMs: TIMEOUT_MS });
+    const error = await rejection(lonely.fetch());
+    expect(error.code).toBe('metadata-unreachable');
+    expect(error.message).toContain('ECONNREFUSED');
+  });
+});
+
+const NIC_PATHS = [
+  'local-ipv4s/',
+  'primary-local-ipv4',
+  'local-ipv4s/10.0.1.9/subnet-mask',
+  'local-ipv4s/10.0.1.9/gateway',
+];
+
+describe('a fault in one ENI makes that ENI invalid and no other', () => {
+  const modes = [...UNREACHABLE, ...MALFORMED, 'missing'] as const;
+  test.each(NIC_PATHS.flatMap((path) => modes.map((mode) => [path, mode] as const)))(
+    '%s: %s',
+    async (path, mode) => {
+      const kind: Fault = mode === 'missing' ? { mode: 'status', status: 404 } : { mode };
+      server.setFault({ ...kind, path: `${SECONDARY}${path}`, exact: true });
+      const { nic, invalid, problem } = await secondaryReading();
+      expect(nic).toBeUndefined();
+      expect(invalid.map(({ mac }) => mac)).toEqual([SECONDARY_MAC]);
+      expect(problem).toMatch(new RegExp(`^${SECONDARY}${path}: .+`));
+    },
+  );
+
+  test.each([
+    [
+      'its primary is not in the list',
+      { primary: '10.0.1.77' },
+      'primary address 10.0.1.77 is not in the list',
+    ],
+    [
+      'its gateway is outside of its subnet',
+      { gateway: '10.0.2.1' },
+      'gateway 10.0.2.1 is not in subnet 10.0.1.0/24',
+    ],
+    [
+      'an address is outside of its subnet',
+      { addresses: ['10.0.1.9', '10.0.7.9'] },
+      '10.0.7.9/24 is not in subnet',
+    ],
+    ['its mask has a hole', { mask: '255.0.255.0' }, '"255.0.255.0" instead of a subnet mask'],
+    ['its mask is zero', { mask: '0.0.0.0' }, '"0.0.0.0" instead of a subnet mask'],
+    [
+      'an address has a leading zero',
+      { addresses: ['10.0.1.9', '10.0.1.010'] },
+      '"10.0.1.010" instead of an IPv4',
+    ],
+    ['an address is IPv6', { addresses: ['10.0.1.9', 'fe80::1'] }, '"fe80::1" instead of an IPv4 address'],
+    ['it has no address', { addresses: [] }, 'an empty answer instead of a list of IPv4 addresses'],
+  ])('%s', async (_, change, expected) => {
+    server.setModel(secondaryModel(change));
+    const { nic, problem } = await secondaryReading();
+    expect(nic).toBeUndefined();
+    expect(problem).toContain(expected);
+  });
+
+  test('all requests of an ENI hang: the others are read, in bounded time', async () => {
+    server.setFault({ mac: SECONDARY_MAC, mode: 'hang' });
+    const start = performance.now();
+    const { problem } = await secondaryReading();
+    expect(problem).toContain(`no complete answer within ${TIMEOUT_MS} ms`);
+    expect(performance.now() - start).toBeLessThan(2 * TIMEOUT_MS);
+  });
+
+  test('many ENIs hang: it is over within five timeouts, and the last ENI in the list is there', async () => {
+    const hanging = Array.from({ length: 7 }, (_, index) => ({
+      mac: `52:54:00:ff:00:0${index}`,
+      primary: '10.0.9.9',
+      addresses: ['10.0.9.9'],
+      mask: '255.255.255.0',
+      gateway: '10.0.9.1',
+    }));
+    server.setModel({ ...MODEL, nics: [...hanging, ...MODEL.nics] });
+    server.setFault({ path: `${MACS}52:54:00:FF`, mode: 'hang' });
+    const start = performance.now();
+    const { nics, invalid } = await provider.fetch();
+    expect(performance.now() - start).toBeLessThan(5.5 * TIMEOUT_MS);
+    expect(nics.map(({ mac }) => mac)).toEqual([PRIMARY_MAC, SECONDARY_MAC]);
+    expect(invalid).toHaveLength(7);
+  });
+});
+
+describe('fallback endpoints', () => {
+  test('are asked in order when the first fails as a whole, and the one that worked goes first next time', async () => {
+    const fallback = await startServer();
+    const both = createTencentProvider({
+      endpoints: [server.endpoint, fallback.endpoint],
+      timeoutMs: TIMEOUT_MS,
+    });
+    fallback.setModel(MODEL);
+    server.setFault({ path: 'mac', mode: 'html' });
+    expect((await both.fetch()).nics).toHaveLength(2);
+    const asked = server.requests.length;
+    expect((await both.fetch()).nics).toHaveLength(2);
+    expect(server.requests).toHaveLength(asked);
+    server.setFault(null);
+    fallback.setFault({ mode: 'status' });
+    expect((await both.fetch()).nics).toHaveLength(2);
+    both.close();
+    await fallback.close();
+  });
+
+  test('do not come in for one bad ENI', async () => {
+    const fallback = await startServer();
+    const both = createTencentProvider({
+      endpoints: [server.endpoint, fallback.endpoint],
+      timeoutMs: TIMEOUT_MS,
+    });
+    server.setFault({ mac: SECONDARY_MAC, mode: 'status' });
+    expect((await both.fetch()).invalid).toHaveLength(1);
+    expect(fallback.requests).toHaveLength(0);
+    both.close();
+    await fallback.close();
+  });
+
+  test('that all fail are all named, with what came back', async () => {
+    const fallback = await startServer();
+    fallback.setFault({ mode: 'status', status: 503 });
+    server.setFault({ mode: 'redirect' });
+    const both = createTencentProvider({
+      endpoints: [server.endpoint, fallback.endpoint],
+      timeoutMs: TIMEOUT_MS,
+    });
+    const error = await rejection(both.fetch());
+    expect(error.code).toBe('metadata-malformed');
+    expect(error.message).toContain(`${server.endpoint}: mac: HTTP 302 to "/latest/meta-data/redirected"`);
+    expect(error.message).toContain(`; ${fallback.endpoint}: mac: HTTP 503`);
+    both.close();
+    await fallback.close();
+  });
+});
+
+describe('whatever the listings hold', () => {
+  const line = fc.oneof(
+    fc.constantFrom('10.0.1.9/', '10.0.1.3/', '10.0.1.3', '10.0.1.300/', '', ' ', `${SECONDARY_MAC}/`),
+    fc.constantFrom(`${PRIMARY_MAC}/`, PRIMARY_MAC.toUpperCase(), '<html>', '52:54:00:00:00:0C/'),
+    fc.string({ unit: 'binary', maxLength: 20 }),
+  );
+  const body = fc
+    .array(line, { maxLength: 6 })
+    .map((lines) => Buffer.from(lines.join('\n')).toString('latin1'));
+
+  test('an ENI has every address that its listing had, or it is invalid', async () => {
+    await fc.assert(
+      fc.asyncProperty(body, async (listing) => {
+        server.setFault({ path: `${SECONDARY}local-ipv4s/`, mode: 'garbage', body: listing, exact: true });
+        const { nic, invalid } = await secondaryReading();
+        if (nic === undefined) {
+          expect(invalid).toHaveLength(1);
+          return;
+        }
+        const text = Buffer.from(listing, 'latin1').toString('utf8');
+        const entries = text.split('\n').map((entry) => entry.trim().replace(/\/$/, ''));
+        const listed = new Set(entries.filter((entry) => entry !== ''));
+        expect(new Set<string>(nic.addresses.map(({ address }) => address))).toEqual(listed);
+      }),
+      { numRuns: 150 },
+    );
+  });
+
+  test('every ENI of the listing is there or invalid, or the whole is refused', async () => {
+    await fc.assert(
+      fc.asyncProperty(body, async (listing) => {
+        server.setFault({ path: MACS, mode: 'garbage', body: listing, exact: true });
+        const result = await provider.fetch().catch((error: unknown) => error);
+        if (result instanceof AgentError) return;
+        const { nics, invalid } = result as Awaited<ReturnType<MetadataProvider['fetch']>>;
+        const macs = new Set(listing.toLowerCase().match(/52:54:00:00:00:0[a-c]/g));
+        expect(new Set<string>([...nics, ...invalid].map(({ mac }) => mac))).toEqual(macs);
+      }),
+      { numRuns: 150 },
+    );
+  });
+});
