@@ -2,10 +2,12 @@
 import type { DesiredAddress } from '../model/desired.ts';
 import { primaryAddress } from '../model/metadata.ts';
 import {
+  type Cidr,
   cidrContains,
   FAMILIES,
   familyOf,
   formatInterfaceAddress,
+  hostCidr,
   type InterfaceAddress,
   type IpAddress,
   isLinkLocal,
@@ -36,20 +38,19 @@ export function listedAddresses(nic: KnownNic): readonly DesiredAddress[] {
 
 /** The addresses to be set: all that are listed, except the primary NIC's primary address, which is never touched. */
 export function addressesToSet(nic: KnownNic): readonly DesiredAddress[] {
-  const listed = listedAddresses(nic);
-  if (nic.role === 'secondary') return listed;
-  const untouchable = new Set(FAMILIES.map((family) => primaryAddress(nic.reading, family)?.address));
-  return listed.filter(({ address }) => !untouchable.has(address));
+  const untouchable = new Set(untouchableAddresses(nic));
+  return listedAddresses(nic).filter(({ address }) => !untouchable.has(address));
 }
 
-/** Addresses on the link that are never removed: excluded ones, and the primary NIC's primary address. */
-export function addressesToKeep(nic: KnownNic): readonly IpAddress[] {
-  const untouchable = FAMILIES.flatMap((family) => {
-    const primary = nic.role === 'primary' ? primaryAddress(nic.reading, family) : undefined;
-    return primary === undefined ? [] : [primary.address];
-  });
-  const excluded = nic.link.addresses.map(({ address }) => address).filter((address) => isExcluded(nic, address));
-  return [...new Set([...untouchable, ...excluded])];
+/** What is neither added nor removed: what the configuration excludes, and the primary NIC's primary address. */
+export function excludedNetworks(nic: KnownNic): readonly Cidr[] {
+  return [...nic.config.excludeAddresses, ...untouchableAddresses(nic).map(hostCidr)];
+}
+
+/** Invariant 2. */
+function untouchableAddresses(nic: KnownNic): readonly IpAddress[] {
+  if (nic.role === 'secondary') return [];
+  return FAMILIES.flatMap((family) => primaryAddress(nic.reading, family)?.address ?? []);
 }
 
 /** Addresses that others put on the link (a VIP, also an excluded one): not listed, and not among those we own. */

@@ -7,7 +7,7 @@ import type { InstanceMetadata } from '../model/metadata.ts';
 import type { IpAddress, MacAddress } from '../model/net.ts';
 import type { NicState } from '../model/state.ts';
 import type { Templates } from '../model/templates.ts';
-import { addressesToKeep, addressesToSet, type KnownNic, listedAddresses } from './addresses.ts';
+import { addressesToSet, excludedNetworks, type KnownNic, listedAddresses } from './addresses.ts';
 import { attachedFiles, foreignConfiguration, hasFileBackend, withdrawnFiles } from './files.ts';
 import { type CloudNic, findLink, joinNics } from './nics.ts';
 import { renderNetworkScripts } from './render.ts';
@@ -112,7 +112,7 @@ function attached(nic: KnownNic, build: Build): DesiredInterface {
     attached: true,
     mtu: nic.config.mtu,
     addresses: addressesToSet(nic),
-    keep: addressesToKeep(nic),
+    excluded: excludedNetworks(nic),
     routes: isRouted ? tableRoutes(nic, { host, config, cloudNics, table }) : [],
     mainRoutes: mainRoutes(nic),
     rules: isRouted ? nicRules(nic, { table, owned, listedElsewhere }) : [],
@@ -168,7 +168,7 @@ function withdrawn(mac: MacAddress, nic: NicState, host: HostState, config: Conf
     attached: false,
     mtu: null,
     addresses: [],
-    keep: [],
+    excluded: [],
     routes: [],
     mainRoutes: [],
     rules: [],

@@ -68,8 +68,8 @@ export interface DesiredInterface {
   readonly mtu: number | null;
   /** Primary first. What is excluded, and the primary NIC's primary address, are not in it: nobody adds or removes those. */
   readonly addresses: readonly DesiredAddress[];
-  /** On the link, wanted by nobody here, and not to be removed even if we once added them. */
-  readonly keep: readonly IpAddress[];
+  /** Networks whose addresses are neither added nor removed, whoever put them there. */
+  readonly excluded: readonly Cidr[];
   /** In the NIC's table. */
   readonly routes: readonly DesiredRoute[];
   /** In main, from `interfaces[].routes`. */

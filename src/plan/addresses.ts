@@ -1,7 +1,7 @@
 /** Addresses: what is missing is added, what we once added and nobody lists is removed, the rest is not ours. */
 import type { DesiredInterface } from '../model/desired.ts';
 import type { HostState, Link } from '../model/host.ts';
-import { formatInterfaceAddress, type InterfaceAddress } from '../model/net.ts';
+import { cidrContains, formatInterfaceAddress, type InterfaceAddress } from '../model/net.ts';
 import type { Step } from '../model/plan.ts';
 import { makeStep } from './step.ts';
 
@@ -33,9 +33,9 @@ export function removeAddresses(desired: DesiredInterface, link: Link, host: Hos
 export function staleAddresses(desired: DesiredInterface, link: Link, host: HostState): readonly InterfaceAddress[] {
   const owned = new Set((host.state.nics[desired.mac]?.addresses ?? []).map(formatInterfaceAddress));
   const wanted = new Set(desired.addresses.map(formatInterfaceAddress));
-  const kept = new Set<string>(desired.keep);
   return link.addresses.filter((entry) => {
     const text = formatInterfaceAddress(entry);
-    return owned.has(text) && !wanted.has(text) && !kept.has(entry.address);
+    const isExcluded = desired.excluded.some((cidr) => cidrContains(cidr, entry.address));
+    return owned.has(text) && !wanted.has(text) && !isExcluded;
   });
 }

@@ -63,6 +63,14 @@ export async function lookWhenReady(looker: Looker, fetched: Fetched, selection:
   }
 }
 
+/** By the last good answer, without asking anybody; the view is null where there is none yet. */
+export async function lookByLastAnswer(looker: Looker): Promise<{ readonly view: View | null; readonly state: AgentState }> {
+  const observation = await observe(looker.observer);
+  const { state } = observation.host;
+  const metadata = state.metadata?.answer;
+  return { state, view: metadata === undefined ? null : viewOf(looker, { metadata }, null, observation) };
+}
+
 function withoutUdev(observation: Observation): Observation {
   const links = observation.host.links.map((link) => ({ ...link, ready: true }));
   return { ...observation, host: { ...observation.host, links } };

@@ -1,0 +1,32 @@
+#!/usr/bin/env node
+/** argv → command, exit code; nothing else. */
+import { fileURLToPath } from 'node:url';
+import { CommanderError } from 'commander';
+import { EXIT, exitCodeOfError } from './commands/exit-codes.ts';
+import { createOutput } from './commands/output.ts';
+import { createProgram } from './commands/program.ts';
+import { AgentError } from './errors.ts';
+
+/** Beside this file's folder, in the sources (src/) as in the bundle (dist/). */
+const TEMPLATE_DIRECTORY = fileURLToPath(new URL('../templates', import.meta.url));
+
+async function main(argv: readonly string[]): Promise<number> {
+  const output = createOutput(process.stdout, process.env);
+  let exitCode: number = EXIT.ok;
+  const program = createProgram({ output, stderr: process.stderr, templateDirectory: TEMPLATE_DIRECTORY }, (code) => {
+    exitCode = code;
+  });
+  try {
+    await program.parseAsync(argv);
+    return exitCode;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
+    const isExpected = error instanceof AgentError;
+    const text = isExpected ? error.message : `internal error: ${error instanceof Error ? error.stack : String(error)}`;
+    if (argv.includes('--json')) output.json({ error: { code: isExpected ? error.code : 'internal', message: text } });
+    process.stderr.write(`eni-agent: ${text}\n`);
+    return exitCodeOfError(error);
+  }
+}
+
+process.exitCode = await main(process.argv);

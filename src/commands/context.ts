@@ -1,0 +1,79 @@
+/** The composition root: the only place that builds real dependencies. */
+import os from 'node:os';
+import path from 'node:path';
+import { loadConfig, type LoadedConfig } from '../config.ts';
+import { needsOnlink } from '../kernel/routes.ts';
+import { openRtnetlink } from '../kernel/socket.ts';
+import { createLog, type Log } from '../log.ts';
+import { createProvider } from '../metadata/create.ts';
+import type { LogLevel } from '../model/config.ts';
+import type { Templates } from '../model/templates.ts';
+import { describeStep } from '../plan/describe.ts';
+import type { Reconciler } from '../reconcile/reconcile.ts';
+import { createPaths, type Paths } from '../system/paths.ts';
+import { loadTemplates } from '../system/templates.ts';
+import { readTrusted } from '../system/trust.ts';
+import type { Output } from './output.ts';
+
+/** The options before the command. */
+export interface GlobalOptions {
+  readonly config?: string;
+  readonly root: string;
+  readonly logLevel?: LogLevel;
+}
+
+export interface Environment {
+  readonly options: GlobalOptions;
+  readonly output: Output;
+  readonly stderr: NodeJS.WriteStream;
+  /** The templates that come with the program. */
+  readonly templateDirectory: string;
+}
+
+export interface Context extends LoadedConfig {
+  readonly paths: Paths;
+  readonly log: Log;
+}
+
+/** Configuration and log; opens nothing. */
+export async function createContext({ options, stderr }: Environment): Promise<Context> {
+  const paths = createPaths(options.root);
+  const named = options.config;
+  const loaded = await loadConfig({
+    path: named === undefined ? paths.config : paths.below(path.resolve(named)),
+    root: paths.root,
+    required: named !== undefined,
+  });
+  // A command has its say on stdout: its log speaks up only when something is wrong.
+  return { ...loaded, paths, log: createLog({ level: options.logLevel ?? 'warn', stream: stderr }) };
+}
+
+/** Everything that a run needs, for as long as the work takes. */
+export async function withReconciler<T>(
+  environment: Environment,
+  work: (reconciler: Reconciler, context: Context) => Promise<T>,
+): Promise<T> {
+  const context = await createContext(environment);
+  const { config, paths, log } = context;
+  const templates = await findTemplates(environment.templateDirectory, paths);
+  const rtnetlink = openRtnetlink();
+  const provider = createProvider(config.metadata, paths);
+  const kernel = { rtnetlink, quirks: { onlink: needsOnlink(os.release()) }, words: describeStep };
+  try {
+    const observer = { rtnetlink, paths };
+    const applier = { kernel, paths };
+    return await work({ provider, observer, config, templates, applier, log }, context);
+  } finally {
+    provider.close();
+    rtnetlink.close();
+  }
+}
+
+/** The shipped templates, each replaced by the operator's of that name where there is one. */
+function findTemplates(directory: string, paths: Paths): Promise<Templates> {
+  return loadTemplates(directory, async (fileName) => {
+    const path = paths.below(`/etc/eni-agent/templates/${fileName}`);
+    const bytes = await readTrusted(path, paths.root);
+    return bytes === undefined ? undefined : { path, text: bytes.toString('utf8') };
+  });
+}
