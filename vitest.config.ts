@@ -5,6 +5,8 @@ export default defineConfig({
   test: {
     // The checkout may belong to somebody else: nothing is written to it.
     cache: false,
+    // The default leaves a core alone, which on two of them is half of the machine.
+    maxWorkers: '100%',
     reporters: ['default', closingLine()],
     projects: [
       { test: { name: 'unit', include: ['test/unit/**/*.test.ts', 'test/golden/**/*.test.ts'] } },

@@ -42,7 +42,9 @@ async function readLinks(namespace: string): Promise<readonly string[]> {
   return links
     .map(({ ifname, flags, mtu, address, master }) => {
       const stable = flags.filter((flag) => !VOLATILE_FLAGS.has(flag));
-      return `${ifname} ${address} mtu ${mtu} master ${master} <${stable.join(',')}>`;
+      return [ifname, address, `mtu ${mtu}`, master && `master ${master}`, stable.join(',')]
+        .filter(Boolean)
+        .join(' ');
     })
     .sort();
 }

@@ -55,18 +55,19 @@ export async function createLab({ actorBundle }: LabOptions): Promise<Lab> {
   const namespaceOf = (name: string): string => `${path.basename(scratch)}-${name}`;
   const machines = describeMachines(namespaceOf);
   const names = [VPC, ...machines.map(({ name }) => name)];
-  await addNamespaces(names.map(namespaceOf));
-  const [actors, fabric] = await Promise.all([
-    startActors(names, namespaceOf, actorBundle),
-    buildNetwork(namespaceOf(VPC), machines),
-  ]);
+  const actors = new Map<string, Actor>();
   const cleanUp = async (): Promise<readonly string[]> => {
     const deaths = await Promise.all([...actors.values()].map((actor) => actor.stop()));
     await deleteNamespaces(names.map(namespaceOf));
     await rm(scratch, { recursive: true });
     return deaths.filter((death) => death !== undefined);
   };
+  const startActor = async (name: string): Promise<void> => {
+    actors.set(name, await Actor.start({ name, namespace: namespaceOf(name), bundle: actorBundle }));
+  };
   try {
+    await addNamespaces(names.map(namespaceOf));
+    const [fabric] = await allSettled([buildNetwork(namespaceOf(VPC), machines), ...names.map(startActor)]);
     return await assemble({ actors, fabric, machines, scratch, cleanUp });
   } catch (error) {
     await cleanUp();
@@ -74,15 +75,12 @@ export async function createLab({ actorBundle }: LabOptions): Promise<Lab> {
   }
 }
 
-async function startActors(
-  names: readonly string[],
-  namespaceOf: (name: string) => string,
-  bundle: string,
-): Promise<ReadonlyMap<string, Actor>> {
-  const actors = await Promise.all(
-    names.map((name) => Actor.start({ name, namespace: namespaceOf(name), bundle })),
-  );
-  return new Map(actors.map((actor) => [actor.name, actor]));
+/** Like Promise.all, but when one fails the others are not left running. */
+async function allSettled<T extends readonly unknown[]>(
+  promises: readonly [...{ [Index in keyof T]: Promise<T[Index]> }],
+): Promise<T> {
+  await Promise.allSettled(promises);
+  return (await Promise.all(promises)) as unknown as T;
 }
 
 async function buildNetwork(vpc: string, machines: readonly Machine[]): Promise<Fabric> {

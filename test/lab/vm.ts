@@ -18,9 +18,9 @@ export interface AgentOptions {
   /** Text of the configuration file, see `writeConfig`; it stays for later runs. */
   readonly config?: string;
   readonly env?: Readonly<Record<string, string>>;
-  /** A `strace -e` expression, for example `trace=%process`; the trace of all threads and children comes back. */
+  /** A `strace -e` expression, for example `trace=%process`; the trace of all threads and children comes back (its first execve is node's own). */
   readonly strace?: string;
-  /** SIGKILL that long after the start. */
+  /** SIGKILL that long after the start; more than 0. */
   readonly killAfterMs?: number;
 }
 

@@ -1,4 +1,5 @@
 /** The lab proves itself without the agent: what it is given by hand works or fails as in the real cloud. */
+import { readFileSync, writeFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import type { PacketCounts } from '../lab/fabric.ts';
 import { assertPrivateNamespace, readNamespaceIdentity } from '../lab/guard.ts';
@@ -196,6 +197,11 @@ describe('the lab', () => {
     expect((await other.vm.tryRun('ip', ['link', 'show', 'eth1'])).exitCode).not.toBe(0);
     const matrices = await Promise.all([one.matrix([VM_ADDRESS]), other.matrix([VM_ADDRESS])]);
     expect(matrices.flatMap(brokenCells)).toEqual([]);
+  });
+
+  test('cannot change the machine it runs on', () => {
+    const sysctl = '/proc/sys/vm/swappiness';
+    expect(() => writeFileSync(sysctl, readFileSync(sysctl))).toThrow(/EROFS|EACCES|EPERM/);
   });
 
   test('refuses to run anywhere but in a private network namespace', () => {
