@@ -13,17 +13,23 @@ const TEMPLATE_DIRECTORY = fileURLToPath(new URL('../templates', import.meta.url
 async function main(argv: readonly string[]): Promise<number> {
   const output = createOutput(process.stdout, process.env);
   let exitCode: number = EXIT.ok;
-  const program = createProgram({ output, stderr: process.stderr, templateDirectory: TEMPLATE_DIRECTORY }, (code) => {
-    exitCode = code;
-  });
+  const program = createProgram(
+    { output, stderr: process.stderr, templateDirectory: TEMPLATE_DIRECTORY },
+    (code) => {
+      exitCode = code;
+    },
+  );
   try {
     await program.parseAsync(argv);
     return exitCode;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
     const isExpected = error instanceof AgentError;
-    const text = isExpected ? error.message : `internal error: ${error instanceof Error ? error.stack : String(error)}`;
-    if (argv.includes('--json')) output.json({ error: { code: isExpected ? error.code : 'internal', message: text } });
+    const text = isExpected
+      ? error.message
+      : `internal error: ${error instanceof Error ? error.stack : String(error)}`;
+    if (argv.includes('--json'))
+      output.json({ error: { code: isExpected ? error.code : 'internal', message: text } });
     process.stderr.write(`eni-agent: ${text}\n`);
     return exitCodeOfError(error);
   }

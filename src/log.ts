@@ -3,7 +3,9 @@ import { type DestinationStream, pino } from 'pino';
 import type { LogLevel } from './model/config.ts';
 
 /** A constant message, and fields. */
-export type Log = Readonly<Record<'debug' | 'info' | 'warn' | 'error', (fields: object, message: string) => void>>;
+export type Log = Readonly<
+  Record<'debug' | 'info' | 'warn' | 'error', (fields: object, message: string) => void>
+>;
 
 export interface LogOptions {
   readonly level: LogLevel;

@@ -36,7 +36,8 @@ export async function applySteps(
   for (const group of transactions(steps)) {
     const [first] = group;
     if (first === undefined) continue;
-    if (first.mac === primaryMac && isClearing(group) && applied.some(({ failure }) => failure !== null)) continue;
+    if (first.mac === primaryMac && isClearing(group) && applied.some(({ failure }) => failure !== null))
+      continue;
     applied.push(await applyGroup(first.mac, group, applier));
   }
   return applied;
@@ -57,7 +58,11 @@ function transactions(steps: readonly Step[]): readonly (readonly Step[])[] {
   return groups;
 }
 
-async function applyGroup(mac: MacAddress, steps: readonly Step[], { kernel, paths }: Applier): Promise<Applied> {
+async function applyGroup(
+  mac: MacAddress,
+  steps: readonly Step[],
+  { kernel, paths }: Applier,
+): Promise<Applied> {
   const fileSteps = steps.filter(isFileStep);
   const kernelSteps = steps.filter((step): step is KernelStep => !isFileStep(step));
   const [transaction, files] = await Promise.all([

@@ -4,10 +4,10 @@
  */
 import os from 'node:os';
 import { addAddressRequest, removeAddressRequest } from '../kernel/addresses.ts';
+import type { KernelRequest } from '../kernel/codec.ts';
 import { linkDownRequest, linkUpRequest, mtuRequest, sysctlRequest } from '../kernel/links.ts';
 import { addRouteRequest, removeRouteRequest } from '../kernel/routes.ts';
 import { addRuleRequest, removeRuleRequest } from '../kernel/rules.ts';
-import type { KernelRequest } from '../kernel/codec.ts';
 import type { StepArguments, StepKind, StepOf } from '../model/plan.ts';
 
 export type FileStepKind = 'write-file' | 'remove-file';
@@ -20,7 +20,10 @@ export interface KernelQuirks {
   readonly onlink: boolean;
 }
 
-type MakeRequest<Kind extends KernelStepKind> = (args: StepArguments[Kind], quirks: KernelQuirks) => KernelRequest;
+type MakeRequest<Kind extends KernelStepKind> = (
+  args: StepArguments[Kind],
+  quirks: KernelQuirks,
+) => KernelRequest;
 
 interface KernelExecutor<Kind extends KernelStepKind> {
   readonly request: MakeRequest<Kind>;

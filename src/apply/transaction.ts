@@ -25,7 +25,10 @@ interface Refusal {
   readonly errno: number;
 }
 
-export async function runTransaction(kernel: Kernel, steps: readonly KernelStep[]): Promise<TransactionResult> {
+export async function runTransaction(
+  kernel: Kernel,
+  steps: readonly KernelStep[],
+): Promise<TransactionResult> {
   if (steps.length === 0) return { done: [], failure: null };
   const errnos = await kernel.rtnetlink.transact(steps.map((step) => requestOf(step, kernel.quirks)));
   const answered = steps.map((step, index) => ({ step, errno: errnos[index] ?? 0 }));
@@ -49,13 +52,21 @@ export async function rollBack(kernel: Kernel, done: readonly KernelStep[]): Pro
 function isUndone(step: KernelStep, errno: number): boolean {
   const { EEXIST, ESRCH, ENOENT, EADDRNOTAVAIL } = os.constants.errno;
   const isRemoval = step.kind.startsWith('remove-');
-  return errno === 0 || errno === ENODEV || (isRemoval ? [EEXIST] : [ESRCH, ENOENT, EADDRNOTAVAIL]).includes(errno);
+  return (
+    errno === 0 || errno === ENODEV || (isRemoval ? [EEXIST] : [ESRCH, ENOENT, EADDRNOTAVAIL]).includes(errno)
+  );
 }
 
-function refusalError({ step, errno }: Refusal, { words }: Kernel, leftBehind: readonly string[]): AgentError {
+function refusalError(
+  { step, errno }: Refusal,
+  { words }: Kernel,
+  leftBehind: readonly string[],
+): AgentError {
   const code = errno === ENODEV ? 'link-gone' : errno === EPERM ? 'permission-denied' : 'kernel-refused';
   const undone =
-    leftBehind.length === 0 ? 'rolled back' : `rolled back, except what the kernel would not undo: ${leftBehind.join(', ')}`;
+    leftBehind.length === 0
+      ? 'rolled back'
+      : `rolled back, except what the kernel would not undo: ${leftBehind.join(', ')}`;
   const message = `doing ${words(step)}: ${explainErrno(step, errno)} (${undone})`;
   return new AgentError(code, message, { details: { errno, step: step.kind, interface: step.interface } });
 }

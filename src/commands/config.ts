@@ -38,9 +38,13 @@ function printConfig(output: Output, loaded: LoadedConfig, asJson: boolean): voi
     output.json(Object.fromEntries(entries.map(({ key, value, source }) => [key, { value, source }])));
     return;
   }
-  const lines = entries.map(({ key, value, source }) => ({ text: `${key}: ${JSON.stringify(value)}`, source }));
+  const lines = entries.map(({ key, value, source }) => ({
+    text: `${key}: ${JSON.stringify(value)}`,
+    source,
+  }));
   const width = Math.max(...lines.map(({ text }) => text.length));
-  for (const { text, source } of lines) output.line(`${text.padEnd(width)}  ${output.style('dim', `# ${source}`)}`);
+  for (const { text, source } of lines)
+    output.line(`${text.padEnd(width)}  ${output.style('dim', `# ${source}`)}`);
 }
 
 /** In the words of the file: durations as it writes them. */

@@ -1,7 +1,7 @@
 /** The composition root: the only place that builds real dependencies. */
 import os from 'node:os';
 import path from 'node:path';
-import { loadConfig, type LoadedConfig } from '../config.ts';
+import { type LoadedConfig, loadConfig } from '../config.ts';
 import { needsOnlink } from '../kernel/routes.ts';
 import { openRtnetlink } from '../kernel/socket.ts';
 import { createLog, type Log } from '../log.ts';

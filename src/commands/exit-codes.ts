@@ -6,7 +6,7 @@ export const EXIT = { ok: 0, failed: 1, usage: 2, degraded: 3, busy: 4, pending:
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
 
 const OF_ERROR: Partial<Record<ErrorCode, ExitCode>> = {
-  'usage': EXIT.usage,
+  usage: EXIT.usage,
   'config-invalid': EXIT.usage,
   'config-untrusted': EXIT.usage,
   'lock-busy': EXIT.busy,
@@ -14,10 +14,10 @@ const OF_ERROR: Partial<Record<ErrorCode, ExitCode>> = {
 
 const OF_OUTCOME: Readonly<Record<Outcome, ExitCode>> = {
   'in-sync': EXIT.ok,
-  'applied': EXIT.ok,
-  'degraded': EXIT.degraded,
+  applied: EXIT.ok,
+  degraded: EXIT.degraded,
   'rolled-back': EXIT.degraded,
-  'failed': EXIT.failed,
+  failed: EXIT.failed,
 };
 
 export function exitCodeOfError(error: unknown): ExitCode {

@@ -1,11 +1,20 @@
 /** `plan`: what reconfigure would change, and why. Changes nothing. */
-import { type Selection, look, type View } from '../reconcile/look.ts';
-import { withConfirmationsDue } from '../reconcile/confirm.ts';
-import { fetchMetadata } from '../reconcile/reading.ts';
+
 import type { Plan } from '../model/plan.ts';
+import { withConfirmationsDue } from '../reconcile/confirm.ts';
+import { look, type Selection, type View } from '../reconcile/look.ts';
+import { fetchMetadata } from '../reconcile/reading.ts';
 import { type Environment, withReconciler } from './context.ts';
 import { EXIT, type ExitCode } from './exit-codes.ts';
-import { count, jsonDeferral, jsonStep, type Output, printDeferrals, printProblems, printSteps } from './output.ts';
+import {
+  count,
+  jsonDeferral,
+  jsonStep,
+  type Output,
+  printDeferrals,
+  printProblems,
+  printSteps,
+} from './output.ts';
 
 export interface PlanOptions {
   readonly json?: boolean;
@@ -13,7 +22,11 @@ export interface PlanOptions {
   readonly check?: boolean;
 }
 
-export function runPlan(environment: Environment, selection: Selection, options: PlanOptions): Promise<ExitCode> {
+export function runPlan(
+  environment: Environment,
+  selection: Selection,
+  options: PlanOptions,
+): Promise<ExitCode> {
   return withReconciler(environment, async (reconciler) => {
     const view = await look(reconciler, await fetchMetadata(reconciler.provider), selection);
     const plan = withConfirmationsDue(view.plan, reconciler.config.daemon.removalConfirmations);

@@ -27,8 +27,14 @@ export function createProgram(terminal: Terminal, finish: (code: ExitCode) => vo
   const program = new Command('eni-agent')
     .description('Configures the elastic NICs and private IPs of this VM as its cloud assigned them.')
     .version(pkg.version)
-    .addOption(new Option('--config <file>', 'configuration').default(undefined, '/etc/eni-agent/config.yaml'))
-    .option('--root <dir>', 'put DIR before every file path; the kernel stays that of this network namespace', '/')
+    .addOption(
+      new Option('--config <file>', 'configuration').default(undefined, '/etc/eni-agent/config.yaml'),
+    )
+    .option(
+      '--root <dir>',
+      'put DIR before every file path; the kernel stays that of this network namespace',
+      '/',
+    )
     .addOption(new Option('--log-level <level>', 'of the log on stderr').choices(LOG_LEVELS))
     .addHelpText('after', EXIT_CODES)
     .showHelpAfterError('(see eni-agent --help)')

@@ -1,10 +1,19 @@
 /** `reconfigure`: now, under the lock, verified. */
+
+import type { Selection } from '../reconcile/look.ts';
 import type { ReconcileOutcome } from '../reconcile/outcome.ts';
 import { reconcile } from '../reconcile/reconcile.ts';
-import type { Selection } from '../reconcile/look.ts';
 import { type Environment, withReconciler } from './context.ts';
 import { type ExitCode, exitCodeOfOutcome } from './exit-codes.ts';
-import { count, jsonDeferral, jsonStep, type Output, printDeferrals, printProblems, printSteps } from './output.ts';
+import {
+  count,
+  jsonDeferral,
+  jsonStep,
+  type Output,
+  printDeferrals,
+  printProblems,
+  printSteps,
+} from './output.ts';
 import { runPlan } from './plan.ts';
 
 export interface ReconfigureOptions {
@@ -26,7 +35,15 @@ export async function runReconfigure(
   });
 }
 
-function jsonOutcome({ outcome, steps, deferrals, problems, held, metadataFailure, durationMs }: ReconcileOutcome): object {
+function jsonOutcome({
+  outcome,
+  steps,
+  deferrals,
+  problems,
+  held,
+  metadataFailure,
+  durationMs,
+}: ReconcileOutcome): object {
   return {
     outcome,
     steps: steps.map(jsonStep),
@@ -44,7 +61,9 @@ function printOutcome(output: Output, result: ReconcileOutcome): void {
   printProblems(output, result.problems);
   if (result.held.length > 0) {
     const what = count(result.held.length, 'removal');
-    output.line(output.style('yellow', `! ${what} not done: the metadata did not confirm what it no longer lists`));
+    output.line(
+      output.style('yellow', `! ${what} not done: the metadata did not confirm what it no longer lists`),
+    );
   }
   if (result.metadataFailure !== null) {
     output.line(output.style('yellow', `! by the last good answer: ${result.metadataFailure.message}`));

@@ -4,8 +4,8 @@ import { lookByLastAnswer } from '../reconcile/look.ts';
 import {
   type AddressStateName,
   type NicStatus,
-  nicStatuses,
   type NicStatusName,
+  nicStatuses,
   type OverallState,
   overallState,
 } from '../reconcile/status.ts';
@@ -41,7 +41,8 @@ export function runStatus(environment: Environment, { json }: StatusOptions): Pr
       provider: provider.name,
       instanceId: answer?.instanceId ?? null,
       daemon: false,
-      metadataAgeMs: state.metadata === null ? null : Math.max(0, Date.now() - Date.parse(state.metadata.readAt)),
+      metadataAgeMs:
+        state.metadata === null ? null : Math.max(0, Date.now() - Date.parse(state.metadata.readAt)),
       lastRun: state.lastRun === null ? null : withoutFailures(state.lastRun),
       interfaces,
     };
@@ -57,18 +58,18 @@ function withoutFailures({ failures: _, ...lastRun }: NonNullable<AgentState['la
 
 const STYLES: Readonly<Record<NicStatusName | AddressStateName, Parameters<Output['style']>[0]>> = {
   'in-sync': 'green',
-  'configured': 'green',
-  'pending': 'yellow',
-  'missing': 'yellow',
-  'stale': 'yellow',
-  'degraded': 'red',
-  'failed': 'red',
-  'unmanaged': 'dim',
-  'released': 'dim',
+  configured: 'green',
+  pending: 'yellow',
+  missing: 'yellow',
+  stale: 'yellow',
+  degraded: 'red',
+  failed: 'red',
+  unmanaged: 'dim',
+  released: 'dim',
   'foreign-config': 'dim',
-  'detached': 'dim',
-  'excluded': 'dim',
-  'foreign': 'dim',
+  detached: 'dim',
+  excluded: 'dim',
+  foreign: 'dim',
 };
 
 function printReport(output: Output, report: Report): void {
@@ -78,7 +79,9 @@ function printReport(output: Output, report: Report): void {
     return;
   }
   const age = `${provider} metadata as of ${ageText(metadataAgeMs)} ago`;
-  output.line([output.style(STYLES[state], state), instanceId ?? 'no instance id', age, 'no daemon'].join('  '));
+  output.line(
+    [output.style(STYLES[state], state), instanceId ?? 'no instance id', age, 'no daemon'].join('  '),
+  );
   if (lastRun !== null) output.line(`last change ${lastRun.at}: ${lastRun.outcome}, ${lastRun.steps} steps`);
   for (const nic of interfaces) printNic(output, nic);
 }

@@ -36,8 +36,13 @@ export function buildDesired(input: DesiredInput): DesiredState {
   const { host, config, metadata } = input;
   const joined = joinNics(metadata, host, config);
   const putOff = new Set(joined.deferrals.map(({ mac }) => mac));
-  const candidates = joined.nics.filter((nic): nic is KnownNic => nic.reading !== null && !putOff.has(nic.mac));
-  const slots = chooseSlots(candidates, host, { tableBase: config.routing.tableBase, protocol: config.routing.protocol });
+  const candidates = joined.nics.filter(
+    (nic): nic is KnownNic => nic.reading !== null && !putOff.has(nic.mac),
+  );
+  const slots = chooseSlots(candidates, host, {
+    tableBase: config.routing.tableBase,
+    protocol: config.routing.protocol,
+  });
   const left = candidates.flatMap((nic) => leftAlone(nic, input, slots));
   const leftMacs = new Set(left.map(({ mac }) => mac));
   const managed = candidates.filter(({ mac }) => !leftMacs.has(mac));
@@ -59,7 +64,11 @@ export function buildDesired(input: DesiredInput): DesiredState {
   };
 }
 
-function leftAlone(nic: KnownNic, { host, config }: DesiredInput, slots: Build['slots']): readonly Deferral[] {
+function leftAlone(
+  nic: KnownNic,
+  { host, config }: DesiredInput,
+  slots: Build['slots'],
+): readonly Deferral[] {
   const { mac, link } = nic;
   const foreign = foreignConfiguration(nic, host, config);
   if (foreign.length > 0) {
@@ -70,7 +79,14 @@ function leftAlone(nic: KnownNic, { host, config }: DesiredInput, slots: Build['
     return [{ mac, ifname: link.ifname, reason: 'foreign-config', detail }];
   }
   if (nic.role === 'primary' && !link.up) {
-    return [{ mac, ifname: link.ifname, reason: 'not-ready', detail: `${link.ifname} is down, and the primary NIC is never set up or down` }];
+    return [
+      {
+        mac,
+        ifname: link.ifname,
+        reason: 'not-ready',
+        detail: `${link.ifname} is down, and the primary NIC is never set up or down`,
+      },
+    ];
   }
   const inUse = slots.get(mac)?.inUse;
   if (inUse === null || inUse === undefined) return [];
@@ -89,7 +105,8 @@ function needsPrimaryRouting(
 ): boolean {
   if (config.routing.primary !== 'auto') return config.routing.primary === 'always';
   const putOff = deferrals.filter(
-    ({ mac }) => mac !== metadata.primaryMac && host.state.nics[mac]?.detachedAt === null && findLink(mac, host.links),
+    ({ mac }) =>
+      mac !== metadata.primaryMac && host.state.nics[mac]?.detachedAt === null && findLink(mac, host.links),
   );
   return putOff.length > 0 || managed.some(({ role }) => role === 'secondary');
 }

@@ -18,7 +18,8 @@ import type { CloudNic } from './nics.ts';
 export function othersFiles(nic: CloudNic, host: HostState): readonly HostFile[] {
   const own = new Set(SCRIPT_KINDS.map((kind) => scriptPath(kind, nic.link.ifname)));
   return host.files.filter(
-    (file) => !isOurs(file) && !isOriginal(file.path) && (own.has(file.path) || names(file, nic.link, nic.mac)),
+    (file) =>
+      !isOurs(file) && !isOriginal(file.path) && (own.has(file.path) || names(file, nic.link, nic.mac)),
   );
 }
 
@@ -61,7 +62,9 @@ function ourFiles(mac: MacAddress, host: HostState): readonly string[] {
   });
   const recovered = host.files
     .filter((file) => isOurs(file) && valueOf(file, 'HWADDR')?.toLowerCase() === mac)
-    .flatMap(({ path }) => SCRIPT_KINDS.map((kind) => path.replace(`${NETWORK_SCRIPTS}/ifcfg-`, `${NETWORK_SCRIPTS}/${kind}-`)))
+    .flatMap(({ path }) =>
+      SCRIPT_KINDS.map((kind) => path.replace(`${NETWORK_SCRIPTS}/ifcfg-`, `${NETWORK_SCRIPTS}/${kind}-`)),
+    )
     .filter((path) => isOurs(byPath.get(path) ?? { path, content: '' }));
   return [...new Set([...remembered, ...recovered])];
 }
@@ -74,5 +77,8 @@ function names(file: HostFile, link: Link, mac: MacAddress): boolean {
 function valueOf(file: HostFile, key: string): string | undefined {
   if (!file.path.startsWith(`${NETWORK_SCRIPTS}/ifcfg-`)) return undefined;
   const line = file.content.split('\n').find((text) => text.trim().startsWith(`${key}=`));
-  return line?.trim().slice(key.length + 1).replaceAll(/^["']|["']$/g, '');
+  return line
+    ?.trim()
+    .slice(key.length + 1)
+    .replaceAll(/^["']|["']$/g, '');
 }

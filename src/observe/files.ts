@@ -26,7 +26,9 @@ export async function observeFiles(paths: Paths): Promise<ObservedFiles> {
     return { files: files.filter((file) => file !== undefined), hasNetworkScripts: true };
   } catch (error) {
     if (isMissing(error)) return { files: [], hasNetworkScripts: false };
-    throw new AgentError('file-failed', `reading ${paths.networkScripts}: ${errorMessage(error)}`, { cause: error });
+    throw new AgentError('file-failed', `reading ${paths.networkScripts}: ${errorMessage(error)}`, {
+      cause: error,
+    });
   }
 }
 

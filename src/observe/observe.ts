@@ -20,13 +20,17 @@ export interface Observation {
 }
 
 export async function observe({ rtnetlink, paths }: Observer): Promise<Observation> {
-  const [links, routes, rules, { files, hasNetworkScripts }, allSysctls, { state, rejected }] = await Promise.all([
-    observeLinks(rtnetlink, paths),
-    dumpRoutes(rtnetlink),
-    dumpRules(rtnetlink),
-    observeFiles(paths),
-    readAllSysctls(),
-    readState(paths),
-  ]);
-  return { host: { links, routes, rules, files, hasNetworkScripts, allSysctls, state }, rejectedState: rejected };
+  const [links, routes, rules, { files, hasNetworkScripts }, allSysctls, { state, rejected }] =
+    await Promise.all([
+      observeLinks(rtnetlink, paths),
+      dumpRoutes(rtnetlink),
+      dumpRules(rtnetlink),
+      observeFiles(paths),
+      readAllSysctls(),
+      readState(paths),
+    ]);
+  return {
+    host: { links, routes, rules, files, hasNetworkScripts, allSysctls, state },
+    rejectedState: rejected,
+  };
 }

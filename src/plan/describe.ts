@@ -66,7 +66,9 @@ export function describeTarget(step: Step): string {
 function describeRoute(route: Route): string {
   const type = route.type === 'unicast' ? '' : `${route.type} `;
   const destination = route.destination.endsWith('/0') ? 'default' : route.destination;
-  const gateways = route.nexthops.flatMap(({ gateway }) => (gateway === null ? [] : [` via ${gateway}`])).join('');
+  const gateways = route.nexthops
+    .flatMap(({ gateway }) => (gateway === null ? [] : [` via ${gateway}`]))
+    .join('');
   const table = route.table === MAIN_TABLE ? '' : ` table ${route.table}`;
   // Both families have a default: the family tells them apart where no gateway does.
   const family = route.family === 6 && destination === 'default' && gateways === '' ? ' (IPv6)' : '';

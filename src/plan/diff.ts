@@ -5,7 +5,7 @@ import type { Plan, Step } from '../model/plan.ts';
 import { addAddresses, removeAddresses } from './addresses.ts';
 import { fileSteps } from './files.ts';
 import { addRoutes, removeMainRoutes, removeTableRoutes } from './routes.ts';
-import { addRules, removeMovedRules, removeRules, type RuleWindow } from './rules.ts';
+import { addRules, type RuleWindow, removeMovedRules, removeRules } from './rules.ts';
 import { restoringSteps, settingSteps } from './settings.ts';
 
 export interface PlanOptions extends RuleWindow {
@@ -52,9 +52,16 @@ function additions(
 }
 
 /** In reverse: addresses, rules, routes; what is written down changes last. */
-function removals(nic: DesiredInterface, all: DesiredState, host: HostState, options: PlanOptions): readonly Step[] {
+function removals(
+  nic: DesiredInterface,
+  all: DesiredState,
+  host: HostState,
+  options: PlanOptions,
+): readonly Step[] {
   const link = host.links.find(({ index }) => index === nic.linkIndex);
-  const isTableTaken = all.interfaces.some(({ attached, mac, table }) => attached && mac !== nic.mac && table === nic.table);
+  const isTableTaken = all.interfaces.some(
+    ({ attached, mac, table }) => attached && mac !== nic.mac && table === nic.table,
+  );
   return [
     ...(link === undefined ? [] : removeAddresses(nic, link, host)),
     ...(isTableTaken ? [] : removeRules(nic, all, host, options)),

@@ -9,13 +9,20 @@ export function addRoutes(desired: DesiredInterface, host: HostState, protocol: 
     .filter((route) => !host.routes.some((present) => isSameRoute(route, present)))
     .map((route) => {
       const where = route.table === MAIN_TABLE ? 'main' : `table ${route.table}`;
-      return makeStep('add-route', desired, kernelRoute(route, protocol), `${route.reason}, missing in ${where}`);
+      return makeStep(
+        'add-route',
+        desired,
+        kernelRoute(route, protocol),
+        `${route.reason}, missing in ${where}`,
+      );
     });
 }
 
 export function removeTableRoutes(desired: DesiredInterface, host: HostState): readonly Step[] {
   const isWithdrawn = !desired.attached || desired.routes.length === 0;
-  const reason = isWithdrawn ? 'nothing needs this table any more' : `does not belong in table ${desired.table}`;
+  const reason = isWithdrawn
+    ? 'nothing needs this table any more'
+    : `does not belong in table ${desired.table}`;
   return host.routes
     .filter((present) => present.table === desired.table && present.type !== 'other')
     .filter((present) => !desired.routes.some((route) => isSameRoute(route, present)))
@@ -26,10 +33,18 @@ export function removeMainRoutes(desired: DesiredInterface, host: HostState): re
   const owned = host.state.nics[desired.mac]?.routes ?? [];
   return host.routes
     .filter((present) => present.table === MAIN_TABLE && present.type === 'unicast')
-    .filter((present) => owned.some(({ to, via }) => to === present.destination && leavesBy(present, via, desired)))
+    .filter((present) =>
+      owned.some(({ to, via }) => to === present.destination && leavesBy(present, via, desired)),
+    )
     .filter((present) => !desired.mainRoutes.some((route) => isSameRoute(route, present)))
     .map((present) =>
-      makeStep('remove-route', desired, present, 'not listed in the configuration any more', !desired.attached),
+      makeStep(
+        'remove-route',
+        desired,
+        present,
+        'not listed in the configuration any more',
+        !desired.attached,
+      ),
     );
 }
 
@@ -53,7 +68,9 @@ export function isSameRoute(desired: DesiredRoute, present: Route): boolean {
   if (desired.type === 'throw') return true;
   if (desired.type === 'unreachable') return present.metric === desired.metric;
   const [nexthop, ...others] = present.nexthops;
-  return nexthop?.gateway === desired.gateway && nexthop.linkIndex === desired.linkIndex && others.length === 0;
+  return (
+    nexthop?.gateway === desired.gateway && nexthop.linkIndex === desired.linkIndex && others.length === 0
+  );
 }
 
 function kernelRoute(route: DesiredRoute, protocol: number): Route {

@@ -6,7 +6,9 @@ import { makeStep } from './step.ts';
 
 /** A rule at the priority of the table that it looks up, within our window: nobody else makes those. */
 function isInWindow(rule: Rule, { tableBase, slots }: RuleWindow): boolean {
-  return !rule.foreign && rule.priority === rule.table && rule.table >= tableBase && rule.table < tableBase + slots;
+  return (
+    !rule.foreign && rule.priority === rule.table && rule.table >= tableBase && rule.table < tableBase + slots
+  );
 }
 
 export interface RuleWindow {
@@ -40,7 +42,9 @@ export function removeRules(
   window: RuleWindow,
 ): readonly Step[] {
   const seen = new Set<string>();
-  const owned = new Set<string>((host.state.nics[desired.mac]?.addresses ?? []).map(({ address }) => address));
+  const owned = new Set<string>(
+    (host.state.nics[desired.mac]?.addresses ?? []).map(({ address }) => address),
+  );
   const wanted = new Set<string>(desired.addresses.map(({ address }) => address));
   const isTableGone = !desired.attached || desired.rules.length === 0;
   const steps: Step[] = [];
@@ -67,7 +71,9 @@ function isMovedTo(desired: DesiredInterface, present: Rule, all: DesiredState):
 
 export function isSameRule(desired: DesiredRule, present: Rule): boolean {
   return (
-    present.table === desired.table && present.priority === desired.priority && ruleKey(present) === ruleKey(desired)
+    present.table === desired.table &&
+    present.priority === desired.priority &&
+    ruleKey(present) === ruleKey(desired)
   );
 }
 

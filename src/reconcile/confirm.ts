@@ -17,7 +17,11 @@ export interface Confirmed {
 }
 
 /** Reads again while the plan withdraws something, until enough answers agree or the metadata fails. */
-export async function confirmWithdrawals(looker: Looker, first: View, selection: Selection): Promise<Confirmed> {
+export async function confirmWithdrawals(
+  looker: Looker,
+  first: View,
+  selection: Selection,
+): Promise<Confirmed> {
   const needed = looker.config.daemon.removalConfirmations;
   let view = first;
   let answers = view.reading.failure === null ? 1 : 0;
@@ -41,6 +45,8 @@ export function hasWithdrawals({ steps }: Plan): boolean {
 export function withConfirmationsDue(plan: Plan, needed: number): Plan {
   if (needed <= 1) return plan;
   const note = `; done when ${needed} equal answers say so, this is the first`;
-  const steps = plan.steps.map((step): Step => (step.withdrawal ? { ...step, reason: step.reason + note } : step));
+  const steps = plan.steps.map(
+    (step): Step => (step.withdrawal ? { ...step, reason: step.reason + note } : step),
+  );
   return { ...plan, steps };
 }

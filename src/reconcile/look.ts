@@ -12,7 +12,7 @@ import { type MacAddress, parseMacAddress } from '../model/net.ts';
 import type { Plan } from '../model/plan.ts';
 import type { AgentState } from '../model/state.ts';
 import type { Templates } from '../model/templates.ts';
-import { observe, type Observation, type Observer } from '../observe/observe.ts';
+import { type Observation, type Observer, observe } from '../observe/observe.ts';
 import { type PlanOptions, planChanges } from '../plan/diff.ts';
 import { settledNics } from './ownership.ts';
 import { type Fetched, type Reading, readingOf, rememberedAnswer } from './reading.ts';
@@ -64,7 +64,9 @@ export async function lookWhenReady(looker: Looker, fetched: Fetched, selection:
 }
 
 /** By the last good answer, without asking anybody; the view is null where there is none yet. */
-export async function lookByLastAnswer(looker: Looker): Promise<{ readonly view: View | null; readonly state: AgentState }> {
+export async function lookByLastAnswer(
+  looker: Looker,
+): Promise<{ readonly view: View | null; readonly state: AgentState }> {
   const observation = await observe(looker.observer);
   const { state } = observation.host;
   const metadata = state.metadata?.answer;
@@ -94,15 +96,23 @@ function viewOf(looker: Looker, fetched: Fetched, selection: Selection, observat
 }
 
 /** What was asked for, and the primary: its rules and its table are part of what any NIC needs. */
-function selectedMacs(selection: readonly string[], reading: Reading, host: HostState): ReadonlySet<MacAddress> {
+function selectedMacs(
+  selection: readonly string[],
+  reading: Reading,
+  host: HostState,
+): ReadonlySet<MacAddress> {
   const known = [...reading.metadata.nics, ...reading.metadata.invalid].map(({ mac }) => mac);
   const macs = new Set<MacAddress>([reading.metadata.primaryMac]);
   for (const name of selection) {
     const link = host.links.find(({ ifname }) => ifname === name);
     const mac = parseMacAddress(name) ?? link?.permanentMac ?? link?.mac ?? null;
     if (mac === null || !(known.includes(mac) || mac in host.state.nics)) {
-      const what = link === undefined ? 'there is no such interface' : 'the metadata does not list it, so it is no ENI';
-      throw new AgentError('usage', `selecting ${name}: ${what}; \`eni-agent status\` shows the NICs there are`);
+      const what =
+        link === undefined ? 'there is no such interface' : 'the metadata does not list it, so it is no ENI';
+      throw new AgentError(
+        'usage',
+        `selecting ${name}: ${what}; \`eni-agent status\` shows the NICs there are`,
+      );
     }
     macs.add(mac);
   }
@@ -110,7 +120,10 @@ function selectedMacs(selection: readonly string[], reading: Reading, host: Host
 }
 
 /** The state as it would be remembered if there were nothing to do. */
-export function rememberedState({ reading, host, chosen }: View, at: string): Pick<AgentState, 'metadata' | 'nics'> {
+export function rememberedState(
+  { reading, host, chosen }: View,
+  at: string,
+): Pick<AgentState, 'metadata' | 'nics'> {
   const nics = settledNics(host.state.nics, chosen, [], at);
   if (reading.failure !== null) return { nics, metadata: host.state.metadata };
   const answer = rememberedAnswer(reading.metadata, host.state.metadata?.answer);

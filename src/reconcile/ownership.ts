@@ -3,7 +3,12 @@
  * we are about to have), so that whatever a killed run had done is known to be ours by the next one.
  */
 import type { DesiredInterface } from '../model/desired.ts';
-import { compareIpAddresses, formatInterfaceAddress, type InterfaceAddress, type MacAddress } from '../model/net.ts';
+import {
+  compareIpAddresses,
+  formatInterfaceAddress,
+  type InterfaceAddress,
+  type MacAddress,
+} from '../model/net.ts';
 import type { Step, StepOf } from '../model/plan.ts';
 import type { AgentState, NicState, OwnedRoute, OwnedValue } from '../model/state.ts';
 import { SYSCTL_NAMES } from '../model/sysctl.ts';
@@ -11,7 +16,11 @@ import { SYSCTL_NAMES } from '../model/sysctl.ts';
 type Nics = AgentState['nics'];
 
 /** Everything that is ours now or would be if every step were done. */
-export function intendedNics(nics: Nics, interfaces: readonly DesiredInterface[], steps: readonly Step[]): Nics {
+export function intendedNics(
+  nics: Nics,
+  interfaces: readonly DesiredInterface[],
+  steps: readonly Step[],
+): Nics {
   return change(nics, interfaces, (desired) => {
     const now = nics[desired.mac];
     const then = ownedAfter(now, desired, steps);
@@ -27,20 +36,30 @@ export function unchangedNic(nics: Nics, desired: DesiredInterface): NicState {
 }
 
 /** What is ours when every step of this NIC has been done; a NIC that is gone keeps its slot and nothing else. */
-export function settledNics(nics: Nics, interfaces: readonly DesiredInterface[], steps: readonly Step[], at: string): Nics {
+export function settledNics(
+  nics: Nics,
+  interfaces: readonly DesiredInterface[],
+  steps: readonly Step[],
+  at: string,
+): Nics {
   return change(nics, interfaces, (desired) => {
     const then = ownedAfter(nics[desired.mac], desired, steps);
     return desired.attached ? then : { ...then, detachedAt: at };
   });
 }
 
-function change(nics: Nics, interfaces: readonly DesiredInterface[], next: (desired: DesiredInterface) => NicState): Nics {
+function change(
+  nics: Nics,
+  interfaces: readonly DesiredInterface[],
+  next: (desired: DesiredInterface) => NicState,
+): Nics {
   const changed: Record<MacAddress, NicState> = { ...nics };
   for (const desired of interfaces) {
     const nic = next(desired);
     for (const [mac, other] of Object.entries(changed)) {
       // The slot of a NIC that is gone for good went to this one.
-      if (other.slot === nic.slot && mac !== desired.mac && desired.attached) delete changed[mac as MacAddress];
+      if (other.slot === nic.slot && mac !== desired.mac && desired.attached)
+        delete changed[mac as MacAddress];
     }
     changed[desired.mac] = nic;
   }
@@ -97,7 +116,11 @@ function ownedRoutes(
   });
 }
 
-function ownedSysctls(now: NicState | undefined, desired: DesiredInterface, steps: readonly Step[]): NicState['sysctls'] {
+function ownedSysctls(
+  now: NicState | undefined,
+  desired: DesiredInterface,
+  steps: readonly Step[],
+): NicState['sysctls'] {
   const owned: NicState['sysctls'] = Object.fromEntries(
     SYSCTL_NAMES.flatMap((name): [string, OwnedValue][] => {
       const wanted = desired.sysctls.find((entry) => entry.name === name);
@@ -112,7 +135,11 @@ function ownedSysctls(now: NicState | undefined, desired: DesiredInterface, step
   return owned;
 }
 
-function ownedMtu(now: NicState | undefined, desired: DesiredInterface, steps: readonly Step[]): OwnedValue | null {
+function ownedMtu(
+  now: NicState | undefined,
+  desired: DesiredInterface,
+  steps: readonly Step[],
+): OwnedValue | null {
   if (desired.mtu === null) return null;
   const step = steps.find((entry) => entry.kind === 'set-mtu');
   const before = now?.mtu?.before ?? step?.arguments.before;
@@ -124,8 +151,13 @@ function writtenFiles({ files }: DesiredInterface): readonly string[] {
   return [...new Set([...files.present.map(({ path }) => path), ...files.displaced])].toSorted();
 }
 
-function union(now: NicState, then: NicState): Pick<NicState, 'addresses' | 'routes' | 'sysctls' | 'mtu' | 'files'> {
-  const addresses = new Map([...now.addresses, ...then.addresses].map((entry) => [formatInterfaceAddress(entry), entry]));
+function union(
+  now: NicState,
+  then: NicState,
+): Pick<NicState, 'addresses' | 'routes' | 'sysctls' | 'mtu' | 'files'> {
+  const addresses = new Map(
+    [...now.addresses, ...then.addresses].map((entry) => [formatInterfaceAddress(entry), entry]),
+  );
   const routes = new Map([...now.routes, ...then.routes].map((entry) => [`${entry.to} ${entry.via}`, entry]));
   return {
     addresses: [...addresses.values()].toSorted((a, b) => compareIpAddresses(a.address, b.address)),

@@ -45,10 +45,12 @@ function trusted(answer: InstanceMetadata): InstanceMetadata {
 }
 
 /** What to remember of a new answer: for a NIC whose reading is broken, the last good one beside the problem. */
-export function rememberedAnswer(metadata: InstanceMetadata, before: InstanceMetadata | undefined): InstanceMetadata {
+export function rememberedAnswer(
+  metadata: InstanceMetadata,
+  before: InstanceMetadata | undefined,
+): InstanceMetadata {
   const broken = new Set(metadata.invalid.map(({ mac }) => mac));
   const kept = (before?.nics ?? []).filter(({ mac }) => broken.has(mac));
   const nics = [...metadata.nics, ...kept].toSorted((a, b) => (a.mac < b.mac ? -1 : 1));
   return { ...metadata, nics };
 }
-

@@ -17,7 +17,15 @@ import { withLock } from '../system/lock.ts';
 import type { Paths } from '../system/paths.ts';
 import { setStateAside, writeState } from '../system/state-file.ts';
 import { confirmWithdrawals } from './confirm.ts';
-import { type Looker, look, lookWhenReady, planOptions, rememberedState, type Selection, type View } from './look.ts';
+import {
+  type Looker,
+  look,
+  lookWhenReady,
+  planOptions,
+  rememberedState,
+  type Selection,
+  type View,
+} from './look.ts';
 import { judge, type ReconcileOutcome } from './outcome.ts';
 import { intendedNics, settledNics, unchangedNic } from './ownership.ts';
 import { type Fetched, fetchMetadata } from './reading.ts';
@@ -35,13 +43,18 @@ export interface ReconcileRequest {
 type Result = Omit<ReconcileOutcome, 'durationMs'>;
 
 /** Throws AgentError when nothing could be done at all; what fails for one NIC is in the outcome. */
-export async function reconcile(reconciler: Reconciler, request: ReconcileRequest): Promise<ReconcileOutcome> {
+export async function reconcile(
+  reconciler: Reconciler,
+  request: ReconcileRequest,
+): Promise<ReconcileOutcome> {
   const startedAt = performance.now();
   const { selection } = request;
   const first = await lookWhenReady(reconciler, await fetchMetadata(reconciler.provider), selection);
   const { view, isConfirmed } = await confirmWithdrawals(reconciler, first, selection);
   const result = (await needsWrite(reconciler, view))
-    ? await withLock(reconciler.applier.paths.lock, () => changeAndRemember(reconciler, request, view, isConfirmed))
+    ? await withLock(reconciler.applier.paths.lock, () =>
+        changeAndRemember(reconciler, request, view, isConfirmed),
+      )
     : summarise(view, { steps: [], held: [], problems: [] });
   const durationMs = Math.round((performance.now() - startedAt) * 10) / 10;
   report(reconciler.log, result, durationMs);
@@ -75,7 +88,10 @@ async function changeAndRemember(
   const view = await look(reconciler, asFetched(seen), selection);
   if (view.rejectedState !== null) {
     const aside = await setStateAside(paths, view.rejectedState.asideName);
-    reconciler.log.warn({ file: paths.state, aside, problem: view.rejectedState.problem }, 'state file set aside');
+    reconciler.log.warn(
+      { file: paths.state, aside, problem: view.rejectedState.problem },
+      'state file set aside',
+    );
   }
   await removeLeftovers(await strayTemporaries(paths));
   const steps = view.plan.steps.filter(({ withdrawal }) => isConfirmed || !withdrawal);
@@ -114,7 +130,8 @@ async function applyAndVerify(reconciler: Reconciler, view: View, steps: readonl
   const applied = await applySteps(steps, view.reading.metadata.primaryMac, reconciler.applier);
   const done = applied.flatMap((entry) => entry.done);
   const host = done.length === 0 ? view.host : (await observe(reconciler.observer)).host;
-  const mismatches = done.length === 0 ? [] : verify({ host, desired: view.desired, done }, planOptions(reconciler.config));
+  const mismatches =
+    done.length === 0 ? [] : verify({ host, desired: view.desired, done }, planOptions(reconciler.config));
   const problems: NicProblem[] = [];
   const failedMacs = new Set<MacAddress>();
   for (const entry of applied.toReversed()) {
@@ -129,7 +146,10 @@ async function applyAndVerify(reconciler: Reconciler, view: View, steps: readonl
 
 async function undone(entry: Applied, mismatch: NicProblem): Promise<NicProblem> {
   const left = await entry.undo();
-  const tail = left.length === 0 ? 'rolled back' : `rolled back, except what the kernel would not undo: ${left.join(', ')}`;
+  const tail =
+    left.length === 0
+      ? 'rolled back'
+      : `rolled back, except what the kernel would not undo: ${left.join(', ')}`;
   return { mac: entry.mac, message: `${mismatch.message}; ${tail}` };
 }
 
@@ -142,12 +162,16 @@ function rememberedNics(
   at: string,
 ): AgentState['nics'] {
   const heldMacs = new Set(held.map(({ mac }) => mac));
-  const isSettled = ({ mac }: { readonly mac: MacAddress }): boolean => !failedMacs.has(mac) && !heldMacs.has(mac);
+  const isSettled = ({ mac }: { readonly mac: MacAddress }): boolean =>
+    !failedMacs.has(mac) && !heldMacs.has(mac);
   const settled = settledNics(host.state.nics, chosen.filter(isSettled), steps, at);
   const waiting = chosen.filter(({ mac }) => heldMacs.has(mac) && !failedMacs.has(mac));
   const intended = intendedNics(settled, waiting, steps);
   const failed = chosen.filter(({ mac }) => failedMacs.has(mac));
-  return { ...intended, ...Object.fromEntries(failed.map((nic) => [nic.mac, unchangedNic(host.state.nics, nic)])) };
+  return {
+    ...intended,
+    ...Object.fromEntries(failed.map((nic) => [nic.mac, unchangedNic(host.state.nics, nic)])),
+  };
 }
 
 function summarise(
@@ -167,10 +191,15 @@ function summarise(
 
 /** Info when something changed, warn when something is not as it should be; in sync is silent. */
 function report(log: Log, result: Result, durationMs: number): void {
-  for (const step of result.steps) log.debug({ mac: step.mac, interface: step.interface }, describeStep(step));
+  for (const step of result.steps)
+    log.debug({ mac: step.mac, interface: step.interface }, describeStep(step));
   for (const { mac, message } of result.problems) log.error({ mac }, message);
-  if (result.metadataFailure !== null) log.warn({ problem: result.metadataFailure.message }, 'metadata unavailable');
+  if (result.metadataFailure !== null)
+    log.warn({ problem: result.metadataFailure.message }, 'metadata unavailable');
   if (result.steps.length > 0) {
-    log.info({ outcome: result.outcome, steps: result.steps.length, durationMs }, 'network configuration changed');
+    log.info(
+      { outcome: result.outcome, steps: result.steps.length, durationMs },
+      'network configuration changed',
+    );
   }
 }

@@ -101,7 +101,10 @@ function stateOf(mac: MacAddress, { desired, plan, host }: StatusInput): Pick<Ni
   const failure = host.state.lastRun?.failures.find((entry) => entry.mac === mac);
   if (failure !== undefined) return { state: 'failed', reason: failure.message };
   if (desired.interfaces.some((nic) => nic.mac === mac && !nic.attached)) {
-    return { state: 'detached', reason: 'the metadata does not list it any more; what is left of it is yet to be cleared' };
+    return {
+      state: 'detached',
+      reason: 'the metadata does not list it any more; what is left of it is yet to be cleared',
+    };
   }
   const more = others.length === 0 ? '' : ` and ${others.length} more`;
   return { state: 'pending', reason: `to do: ${describeStep(first)}${more}` };
@@ -125,12 +128,20 @@ function addressStatuses(parts: Parts): readonly AddressStatus[] {
   const { reading, nic, link } = parts;
   const listed: readonly InterfaceAddress[] = [
     ...(reading?.addresses ?? []),
-    ...(nic?.addresses ?? []).filter(({ address }) => !reading?.addresses.some((entry) => entry.address === address)),
+    ...(nic?.addresses ?? []).filter(
+      ({ address }) => !reading?.addresses.some((entry) => entry.address === address),
+    ),
   ];
   const known = new Set(listed.map(({ address }) => address));
-  const others = (link?.addresses ?? []).filter(({ scope, address }) => scope === 'global' && !known.has(address));
+  const others = (link?.addresses ?? []).filter(
+    ({ scope, address }) => scope === 'global' && !known.has(address),
+  );
   return [
-    ...listed.map((entry) => ({ ...entry, primary: isPrimary(entry, reading), state: listedState(entry, parts) })),
+    ...listed.map((entry) => ({
+      ...entry,
+      primary: isPrimary(entry, reading),
+      state: listedState(entry, parts),
+    })),
     ...others
       .toSorted((a, b) => compareIpAddresses(a.address, b.address))
       .map(({ address, prefixLength }) => ({

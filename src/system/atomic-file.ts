@@ -24,7 +24,11 @@ export interface PrepareOptions {
 }
 
 /** Writes and syncs the content beside its target; nothing that anybody reads has changed yet. */
-export async function prepareFile(target: string, content: string, options: PrepareOptions): Promise<PreparedFile> {
+export async function prepareFile(
+  target: string,
+  content: string,
+  options: PrepareOptions,
+): Promise<PreparedFile> {
   const temporary = temporaryFor(target);
   await writing(target, () => writeTemporary(temporary, content, options.mode, true));
   return {
@@ -100,7 +104,12 @@ function temporaryFor(target: string): string {
   return path.join(path.dirname(target), `.${path.basename(target)}${TEMPORARY_SUFFIX}`);
 }
 
-async function writeTemporary(temporary: string, content: string, mode: number, durable: boolean): Promise<void> {
+async function writeTemporary(
+  temporary: string,
+  content: string,
+  mode: number,
+  durable: boolean,
+): Promise<void> {
   await rm(temporary, { force: true });
   // O_EXCL and O_NOFOLLOW: a link that somebody put there is never written through.
   const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;

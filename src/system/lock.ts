@@ -21,7 +21,11 @@ interface Holder {
 }
 
 /** Does the work while holding the lock at `file`; AgentError `lock-busy` when the holder does not let go in time. */
-export async function withLock<T>(file: string, work: () => Promise<T>, timeoutMs = LOCK_TIMEOUT_MS): Promise<T> {
+export async function withLock<T>(
+  file: string,
+  work: () => Promise<T>,
+  timeoutMs = LOCK_TIMEOUT_MS,
+): Promise<T> {
   const release = await acquireLock(file, timeoutMs);
   try {
     return await work();
@@ -38,7 +42,9 @@ async function acquireLock(file: string, timeoutMs: number): Promise<() => Promi
     await removeDeadClaims(file);
     await writeFile(claim, JSON.stringify(await describeHolder(process.pid)), { mode: 0o600 });
   } catch (error) {
-    throw new AgentError('file-failed', `taking the lock ${file}: ${errorMessage(error)}; it needs root`, { cause: error });
+    throw new AgentError('file-failed', `taking the lock ${file}: ${errorMessage(error)}; it needs root`, {
+      cause: error,
+    });
   }
   try {
     while (!(await tryLink(claim, file))) {
@@ -125,5 +131,8 @@ async function removeDeadClaims(file: string): Promise<void> {
 async function busy(file: string, timeoutMs: number): Promise<AgentError> {
   const holder = await readHolder(file);
   const who = holder === undefined ? 'another run' : `process ${holder.pid}`;
-  return new AgentError('lock-busy', `taking the lock ${file}: ${who} has not let go of it within ${timeoutMs / 1000} s`);
+  return new AgentError(
+    'lock-busy',
+    `taking the lock ${file}: ${who} has not let go of it within ${timeoutMs / 1000} s`,
+  );
 }

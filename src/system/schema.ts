@@ -22,18 +22,23 @@ export function checkYaml<Schema extends v.GenericSchema>(
   path: Path = [],
 ): Checked<v.InferOutput<Schema>> {
   const value = valueAt(file.value, path);
-  const unknown = findKeyProblems(value, schema as SchemaShape).map(({ path: below, text }) => {
-    return { at: file.keyPosition([...path, ...below]), text };
+  const keyProblems = findKeyProblems(value, schema as SchemaShape).map(({ path: below, text }) => {
+    const full = [...path, ...below];
+    return { at: file.keyPosition(full), text: nameValue(full, text) };
   });
   const result = v.safeParse(schema, value);
-  if (result.success && unknown.length === 0) return { value: result.output };
+  if (result.success && keyProblems.length === 0) return { value: result.output };
   const issues = result.success ? [] : result.issues;
-  const bad = issues.map((issue) => {
+  const valueProblems = issues.map((issue) => {
     const full = [...path, ...(issue.path ?? []).map(({ key }) => key as string | number)];
-    const name = full.length === 0 ? '' : `${formatPath(full)}: `;
-    return { at: file.valuePosition(full), text: `${name}${describe(issue.input)}; ${issue.message}` };
+    const found = describe(valueAt(file.value, full));
+    return { at: file.valuePosition(full), text: nameValue(full, `${found}; ${issue.message}`) };
   });
-  return { problems: sortProblems([...unknown, ...bad]) };
+  return { problems: sortProblems([...keyProblems, ...valueProblems]) };
+}
+
+function nameValue(path: Path, text: string): string {
+  return path.length === 0 ? text : `${formatPath(path)}: ${text}`;
 }
 
 const ALLOWED_MAPPING = 'allowed: a mapping of keys to values';
@@ -108,16 +113,14 @@ function findKeyProblems(value: unknown, schema: SchemaShape, path: Path = []): 
   }
   if (entries !== undefined && Array.isArray(value)) {
     // To v.object() a list is an object without any of its keys.
-    return [{ path, text: `${formatPath(path)}: a list; ${ALLOWED_MAPPING}` }];
+    return [{ path, text: `a list; ${ALLOWED_MAPPING}` }];
   }
   if (entries === undefined || !isMapping(value)) return [];
   return Object.entries(value).flatMap(([key, inner]) => {
     const below = [...path, key];
     const known = Object.hasOwn(entries, key) ? entries[key] : undefined;
     if (known !== undefined) return findKeyProblems(inner, known, below);
-    return [
-      { path: below, text: `${formatPath(below)}: unknown key; ${suggest(key, Object.keys(entries))}` },
-    ];
+    return [{ path: below, text: `unknown key; ${suggest(key, Object.keys(entries))}` }];
   });
 }
 

@@ -115,7 +115,10 @@ function parseState(text: string): ReadState {
   }
   const version = typeof json === 'object' && json !== null && 'version' in json ? json.version : undefined;
   if (typeof version === 'number' && version > VERSION) {
-    return reject(`it is of version ${version}, and this agent knows version ${VERSION}`, `version-${version}`);
+    return reject(
+      `it is of version ${version}, and this agent knows version ${VERSION}`,
+      `version-${version}`,
+    );
   }
   const result = v.safeParse(stateFile, json);
   if (!result.success) {
@@ -123,7 +126,9 @@ function parseState(text: string): ReadState {
     return reject(`${v.getDotPath(issue) ?? 'it'}: ${issue.message}`, 'corrupt');
   }
   const { metadata, nics, lastRun } = result.output;
-  const byMac: Record<MacAddress, NicState> = Object.fromEntries(nics.map(({ mac: key, ...nic }) => [key, nic]));
+  const byMac: Record<MacAddress, NicState> = Object.fromEntries(
+    nics.map(({ mac: key, ...nic }) => [key, nic]),
+  );
   return { state: { metadata, nics: byMac, lastRun }, rejected: null };
 }
 
@@ -132,7 +137,11 @@ function reject(problem: string, suffix: string): ReadState {
 }
 
 /** Only under the lock. `durable` as in writeFileAtomically. */
-export async function writeState(paths: Paths, state: AgentState, { durable }: { durable: boolean }): Promise<void> {
+export async function writeState(
+  paths: Paths,
+  state: AgentState,
+  { durable }: { durable: boolean },
+): Promise<void> {
   const nics = Object.entries(state.nics)
     .toSorted(([, a], [, b]) => a.slot - b.slot)
     .map(([key, nic]) => ({ mac: key, ...nic }));
