@@ -34,16 +34,15 @@ export interface ServedModel {
 }
 
 /**
- * What happens instead of the answer. `redirect` answers 302 to the path `redirected` below the base; `garbage` answers `body`, one
- * byte per character (latin1); `truncate` announces the whole body, sends half of it and closes; `drip` announces the
- * body and sends a byte now and then; `no-length` sends half of the body and closes as if that were the end of it.
+ * What happens instead of the answer. `redirect` answers 302 to the path `redirected` below the base; `garbage` answers
+ * `body`, one byte per character (latin1); `truncate` announces the whole body, sends half of it and closes; `drip`
+ * announces the body and sends a byte now and then.
  */
 export type FaultMode =
   | 'status'
   | 'empty'
   | 'html'
   | 'truncate'
-  | 'no-length'
   | 'drip'
   | 'hang'
   | 'close'
@@ -237,9 +236,7 @@ function misbehave(fault: Fault, response: http.ServerResponse, body: string): v
       response.end();
       return;
     case 'truncate':
-      return breakOff(response, `content-length: ${Buffer.byteLength(body)}\r\n`, body);
-    case 'no-length':
-      return breakOff(response, '', body);
+      return breakOff(response, body);
     case 'drip':
       return drip(response, body);
     case 'hang':
