@@ -118,7 +118,7 @@ function attached(nic: KnownNic, build: Build): DesiredInterface {
   const isRouted = nic.role === 'secondary' || build.needsPrimaryRouting;
   const owned = host.state.nics[nic.mac]?.addresses ?? [];
   const listedElsewhere = addressesOfOthers(nic, build.managed);
-  const hasWork = isRouted || addressesToSet(nic).length > 0;
+  const isInvolved = build.managed.some(({ role }) => role === 'secondary') || addressesToSet(nic).length > 0;
   return {
     mac: nic.mac,
     ifname: nic.link.ifname,
@@ -133,7 +133,7 @@ function attached(nic: KnownNic, build: Build): DesiredInterface {
     routes: isRouted ? tableRoutes(nic, { host, config, cloudNics, table }) : [],
     mainRoutes: mainRoutes(nic),
     rules: isRouted ? nicRules(nic, { table, owned, listedElsewhere }) : [],
-    sysctls: hasWork ? nicSysctls(nic, { host, config, managed: build.managed }) : [],
+    sysctls: isInvolved ? nicSysctls(nic, { host, config, managed: build.managed }) : [],
     files: nic.role === 'secondary' ? renderedFiles(nic, table, build) : null,
   };
 }

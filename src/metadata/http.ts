@@ -4,6 +4,7 @@
  */
 import http from 'node:http';
 import { collectAnswer, type HttpAnswer, unreachable } from './http-answer.ts';
+import { createLookup } from './lookup.ts';
 
 /** Enough to read two ENIs at once; few enough to be polite to a service without documented limits. */
 const MAX_CONNECTIONS = 4;
@@ -31,7 +32,13 @@ interface Sender {
 
 /** `timeoutMs` bounds one request from the connection that it is given to the last byte of its body, dripping or not. */
 export function createHttpClient({ timeoutMs }: { readonly timeoutMs: number }): HttpClient {
-  const agent = new http.Agent({ keepAlive: true, maxSockets: MAX_CONNECTIONS });
+  const agent = new http.Agent({
+    keepAlive: true,
+    maxSockets: MAX_CONNECTIONS,
+    lookup: createLookup({ timeoutMs }),
+    // The look-up gives one address.
+    autoSelectFamily: false,
+  });
   const sender: Sender = { agent, timeoutMs, underWay: new Set() };
   return {
     get: (url, deadline) => get(sender, url, deadline),
