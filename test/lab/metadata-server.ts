@@ -247,10 +247,9 @@ function misbehave(fault: Fault, response: http.ServerResponse, body: string): v
   }
 }
 
-function breakOff(response: http.ServerResponse, header: string, body: string): void {
-  response.socket?.end(
-    `HTTP/1.1 200 OK\r\n${header}connection: close\r\n\r\n${body.slice(0, body.length / 2)}`,
-  );
+function breakOff(response: http.ServerResponse, body: string): void {
+  const header = `HTTP/1.1 200 OK\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n`;
+  response.socket?.end(`${header}${body.slice(0, body.length / 2)}`);
 }
 
 /** Never comes to its end. */
