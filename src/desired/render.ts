@@ -27,8 +27,6 @@ import {
 } from './routing-files.ts';
 import type { Parsed } from './script-text.ts';
 
-export type { Templates };
-
 export interface RenderInput {
   readonly ifname: IfName;
   readonly mac: MacAddress;
