@@ -70,7 +70,10 @@ const modules = readdirSync(join(ROOT, 'src'), { recursive: true, encoding: 'utf
   .toSorted();
 const rooms = [...new Set(modules.map(roomOf))].toSorted();
 
-describe('the import directions', () => {
+/** Of one run of oxlint over the tree on a busy machine; alone it takes one second. */
+const LINT_TIMEOUT_MS = 60_000;
+
+describe('the import directions', { timeout: LINT_TIMEOUT_MS }, () => {
   let copy = '';
   let probed: LintRun = { number_of_files: 0, diagnostics: [] };
 
@@ -84,7 +87,7 @@ describe('the import directions', () => {
       write(copy, module, lines);
     }
     probed = lint(copy, 'src');
-  });
+  }, LINT_TIMEOUT_MS);
 
   afterAll(() => {
     rmSync(copy, { recursive: true });
