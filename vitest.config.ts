@@ -9,7 +9,14 @@ export default defineConfig({
     maxWorkers: '100%',
     reporters: ['default', closingLine()],
     projects: [
-      { test: { name: 'unit', include: ['test/unit/**/*.test.ts', 'test/golden/**/*.test.ts'] } },
+      {
+        test: {
+          name: 'unit',
+          include: ['test/unit/**/*.test.ts', 'test/golden/**/*.test.ts'],
+          // Two cores also carry the labs meanwhile: the default of 5 s measures the machine, not the test.
+          testTimeout: 30_000,
+        },
+      },
       {
         test: {
           name: 'netns',

@@ -18,7 +18,28 @@ ip link set lo up
 exec "$@"
 `;
 
-const UNSHARE = ['--user', '--map-root-user', '--net', '--mount', '--'];
+/** An unprivileged user can map itself alone, to root. */
+const UNSHARE = `exec unshare --user --map-root-user --net --mount -- sh -c '${PREPARE}' enter "$@"`;
+
+/**
+ * Real root keeps all users, so that a test can give a file to another one. unshare(1) maps them only with newuidmap, so
+ * a shell that stays outside writes the maps. Capabilities come with the first exec after that.
+ */
+const UNSHARE_AS_ROOT = `
+outside=$(readlink /proc/$$/ns/user)
+(
+  while [ "$(readlink /proc/$$/ns/user)" = "$outside" ]; do sleep 0.01; done
+  for map in gid_map uid_map; do cat /proc/self/$map > /proc/$$/$map; done
+) &
+exec unshare --user --net --mount -- sh -c '
+  tries=0
+  until [ "$(id -u)" = 0 ]; do
+    tries=$((tries + 1))
+    [ $tries -lt 500 ] || { echo "mapping the users of the namespace: not done after 5 s" >&2; exit 1; }
+    sleep 0.01
+  done
+  ${PREPARE}
+' enter "$@"`;
 
 export interface EnteredCommand {
   readonly command: string;
@@ -29,8 +50,8 @@ export interface EnteredCommand {
 /** The command that runs `command` inside the namespaces. */
 export function enter(command: readonly string[]): EnteredCommand {
   return {
-    command: 'unshare',
-    args: [...UNSHARE, 'sh', '-c', PREPARE, 'enter', ...command],
+    command: 'sh',
+    args: ['-c', process.getuid?.() === 0 ? UNSHARE_AS_ROOT : UNSHARE, 'enter', ...command],
     env: { [OUTER_NETNS]: ownNamespace() },
   };
 }
@@ -40,5 +61,5 @@ export function whyNotEnter(): string | undefined {
   const { command, args } = enter(['true']);
   const { status, stderr, error } = spawnSync(command, args, { encoding: 'utf8' });
   if (status === 0) return undefined;
-  return error?.message ?? (stderr.trim() || `${command}: exit status ${status}`);
+  return error?.message ?? (stderr.trim() || `unshare: exit status ${status}`);
 }
