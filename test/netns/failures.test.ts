@@ -1,0 +1,243 @@
+/** Bad input and bad days: a clear word, the right exit code, nothing lost and nothing half done. */
+import { chmod, chown, writeFile } from 'node:fs/promises';
+import { describe, expect, test } from 'vitest';
+import { brokenCells } from '../lab/cells.ts';
+import type { Lab } from '../lab/lab.ts';
+import { openLab } from '../lab/open-lab.ts';
+import { addressRange, VM_ADDRESS } from '../lab/topology.ts';
+
+const ENI_ADDRESSES = addressRange('10.0.1.4', 10);
+
+async function labWithEni(): Promise<{ lab: Lab; mac: string }> {
+  const lab = await openLab();
+  const { mac } = await lab.attachEni({ addresses: ENI_ADDRESSES });
+  return { lab, mac };
+}
+
+describe('wrong usage and bad configuration: exit 2, the reason, nothing touched', () => {
+  test.each([
+    ['no command', [], 'Usage: eni-agent'],
+    ['an unknown command', ['reconfigur'], "unknown command 'reconfigur'"],
+    ['an unknown option', ['plan', '--chekc'], "unknown option '--chekc'"],
+    ['--all and a NIC', ['reconfigure', '--all', 'eth1'], '--all and a NIC exclude each other'],
+    ['an unknown log level', ['--log-level', 'loud', 'plan'], 'Allowed choices are'],
+    [
+      'a configuration file that is not there',
+      ['--config', '/no/such.yaml', 'plan'],
+      'there is no such file',
+    ],
+  ])('%s', async (_, args, message) => {
+    const { lab } = await labWithEni();
+    const before = await lab.vm.snapshot({ identity: true });
+    const result = await lab.vm.agent(args);
+    expect(result.exitCode).toBe(2);
+    expect(result.stderr).toContain(message);
+    expect(await lab.vm.snapshot({ identity: true })).toBe(before);
+  });
+
+  test.each([
+    [
+      'an unknown key',
+      'routing:\n  primry: auto\n',
+      'config.yaml:2:3: routing.primry: unknown key; did you mean primary?',
+    ],
+    ['broken YAML', 'routing: {primary: auto\nsysctl:\n', /config\.yaml:\d+:\d+: /],
+    ['a bad value', 'routing:\n  tableBase: 254\n', /config\.yaml:2:14: routing\.tableBase: 254; allowed: /],
+  ])('%s', async (_, config, message) => {
+    const { lab } = await labWithEni();
+    await lab.vm.writeConfig(config);
+    const before = await lab.vm.snapshot({ identity: true });
+    for (const command of ['plan', 'reconfigure', 'status', 'config']) {
+      const result = await lab.vm.agent([command]);
+      expect(result.exitCode, command).toBe(2);
+      expect(result.stderr).toMatch(message);
+      expect(result.stdout).toBe('');
+    }
+    expect(await lab.vm.snapshot({ identity: true })).toBe(before);
+  });
+
+  test.each([
+    ['the configuration file', '/etc/eni-agent/config.yaml', 0o666],
+    ['its folder', '/etc/eni-agent', 0o777],
+  ])('%s that others can write', async (_, file, mode) => {
+    const { lab } = await labWithEni();
+    await chmod(lab.vm.path(file), mode);
+    const before = await lab.vm.snapshot({ identity: true });
+    const result = await lab.vm.agent(['reconfigure']);
+    expect(result.exitCode).toBe(2);
+    expect(result.stderr).toContain('chmod go-w');
+    expect(await lab.vm.snapshot({ identity: true })).toBe(before);
+  });
+
+  test('with --json the error is one document as well', async () => {
+    const { lab } = await labWithEni();
+    await lab.vm.writeConfig('bogus: 1\n');
+    const result = await lab.vm.agent(['plan', '--json']);
+    expect(result.exitCode).toBe(2);
+    expect(JSON.parse(result.stdout)).toMatchObject({ error: { code: 'config-invalid' } });
+  });
+});
+
+describe('the metadata service', () => {
+  test.each(['down', 'hang', 'status', 'empty', 'html', 'garbage', 'truncate', 'redirect', 'huge'] as const)(
+    '%s, and no good answer yet: exit 1 in bounded time, nothing touched',
+    async (mode) => {
+      const { lab } = await labWithEni();
+      if (mode === 'down') await lab.metadata.down();
+      else await lab.metadata.fault({ mode, ...(mode === 'status' ? { status: 500 } : {}) });
+      const before = await lab.vm.snapshot({ identity: true });
+      const result = await lab.vm.agent(['reconfigure']);
+      expect(result.exitCode).toBe(1);
+      expect(result.stderr).toContain('there is no earlier answer to go by, so nothing was touched');
+      expect(result.durationMs).toBeLessThan(10_000);
+      expect(await lab.vm.snapshot({ identity: true })).toBe(before);
+    },
+  );
+
+  test('down, with a good answer: exit 3, nothing lost, and what is missing is repaired', async () => {
+    const { lab } = await labWithEni();
+    await lab.vm.agent(['reconfigure']);
+    await lab.metadata.down();
+    const result = await lab.vm.agent(['reconfigure']);
+    expect(result.exitCode).toBe(3);
+    expect(result.stdout).toContain('by the last good answer');
+    await lab.vm.run('ip', ['addr', 'del', '10.0.1.7/24', 'dev', 'eth1']);
+    expect((await lab.vm.agent(['reconfigure'])).exitCode).toBe(3);
+    expect(brokenCells(await lab.matrix([VM_ADDRESS, ...ENI_ADDRESSES]))).toEqual([]);
+    expect((await lab.vm.agent(['plan'])).exitCode).toBe(3);
+    expect((await lab.vm.agent(['status'])).exitCode).toBe(0);
+  });
+
+  test('down after an address was unassigned: it stays until the metadata says so again', async () => {
+    const { lab, mac } = await labWithEni();
+    await lab.vm.agent(['reconfigure']);
+    await lab.unassignAddress(mac, '10.0.1.7');
+    await lab.metadata.fault({ mode: 'empty', path: '/latest/meta-data/network/interfaces/macs/' });
+    expect((await lab.vm.agent(['reconfigure'])).exitCode).toBe(3);
+    expect((await lab.vm.run('ip', ['-o', 'addr', 'show', 'eth1'])).stdout).toContain('10.0.1.7/24');
+    await lab.metadata.fault(null);
+    expect((await lab.vm.agent(['reconfigure'])).exitCode).toBe(0);
+    expect((await lab.vm.run('ip', ['-o', 'addr', 'show', 'eth1'])).stdout).not.toContain('10.0.1.7/24');
+  });
+
+  test.each(['status', 'empty', 'html', 'garbage', 'hang', 'truncate'] as const)(
+    'half of it broken (%s): the other NIC is done, exit 3',
+    async (mode) => {
+      const { lab, mac } = await labWithEni();
+      await lab.attachEni({ addresses: ['10.0.2.4'] });
+      await lab.metadata.fault({ mode, mac, ...(mode === 'status' ? { status: 404 } : {}) });
+      const result = await lab.vm.agent(['reconfigure']);
+      expect(result.exitCode).toBe(3);
+      expect(result.stdout).toContain('eth1 is left as it is: invalid-metadata');
+      expect(brokenCells(await lab.matrix([VM_ADDRESS, '10.0.2.4']))).toEqual([]);
+      expect((await lab.vm.run('ip', ['-o', '-4', 'addr', 'show', 'eth1'])).stdout).toBe('');
+      const plan = await lab.vm.agent(['plan', '--check']);
+      expect(plan.exitCode).toBe(0);
+      await lab.metadata.fault(null);
+      expect((await lab.vm.agent(['reconfigure'])).exitCode).toBe(0);
+      expect(brokenCells(await lab.matrix([VM_ADDRESS, ...ENI_ADDRESSES, '10.0.2.4']))).toEqual([]);
+    },
+  );
+
+  test('broken for a NIC that is configured: everything of it stays, the primary routing too', async () => {
+    const { lab, mac } = await labWithEni();
+    await lab.vm.agent(['reconfigure']);
+    await lab.metadata.fault({ mode: 'empty', mac });
+    expect((await lab.vm.agent(['reconfigure'])).exitCode).toBe(3);
+    expect(brokenCells(await lab.matrix([VM_ADDRESS, ...ENI_ADDRESSES]))).toEqual([]);
+  });
+
+  test('lists a NIC that is not there yet: pending, exit 0', async () => {
+    const { lab, mac } = await labWithEni();
+    await lab.vm.run('ip', ['link', 'set', 'eth1', 'address', '02:00:00:00:00:77']);
+    const result = await lab.vm.agent(['reconfigure']);
+    expect(result.exitCode).toBe(0);
+    expect(result.stdout).toContain(`${mac} is left as it is: no-link`);
+    expect(JSON.parse((await lab.vm.agent(['status', '--json'])).stdout).state).toBe('pending');
+  });
+});
+
+describe('state and lock', () => {
+  test.each([
+    ['truncated', (text: string) => text.slice(0, 100)],
+    ['garbage', () => '\u0000\u0001 not json'],
+    ['of a newer version', (text: string) => text.replace('"version": 1', '"version": 99')],
+    ['empty', () => ''],
+  ])(
+    'a state file that is %s is set aside, and nothing of the network is lost or changed',
+    async (_, damage) => {
+      const { lab, mac } = await labWithEni();
+      await lab.vm.agent(['reconfigure']);
+      const state = await lab.vm.readFile('/var/lib/eni-agent/state.json');
+      const network = withoutState(await lab.vm.snapshot());
+      await writeFile(lab.vm.path('/var/lib/eni-agent/state.json'), damage(state));
+      const result = await lab.vm.agent(['reconfigure']);
+      expect(result.exitCode).toBe(0);
+      expect(result.stderr).toContain('set aside');
+      expect(withoutState(await lab.vm.snapshot())).toBe(network);
+      expect((await lab.vm.agent(['reconfigure'])).stdout).toBe('In sync: nothing to change.');
+      await lab.unassignAddress(mac, '10.0.1.7');
+      await lab.vm.agent(['reconfigure']);
+      expect((await lab.vm.run('ip', ['-o', 'addr', 'show', 'eth1'])).stdout).not.toContain('10.0.1.7/24');
+    },
+  );
+
+  test('two at once: one at a time, both right', async () => {
+    const { lab } = await labWithEni();
+    const results = await Promise.all([lab.vm.agent(['reconfigure']), lab.vm.agent(['reconfigure'])]);
+    expect(results.map(({ exitCode }) => exitCode)).toEqual([0, 0]);
+    expect(brokenCells(await lab.matrix([VM_ADDRESS, ...ENI_ADDRESSES]))).toEqual([]);
+    expect((await lab.vm.agent(['plan', '--check'])).exitCode).toBe(0);
+  });
+
+  test('a folder that cannot be written: exit 1, nothing touched', async () => {
+    const { lab } = await labWithEni();
+    await writeFile(lab.vm.path('/var/lib/eni-agent'), 'a file in the way');
+    const before = await lab.vm.snapshot();
+    const result = await lab.vm.agent(['reconfigure']);
+    expect(result.exitCode).toBe(1);
+    expect(result.stderr).toContain('/var/lib/eni-agent');
+    const after = await lab.vm.snapshot();
+    expect(after.split('## files')[0]).toBe(before.split('## files')[0]);
+  });
+});
+
+describe('the kernel', () => {
+  test('refuses a route of the configuration: that NIC is rolled back, the other is done, exit 3', async () => {
+    const { lab } = await labWithEni();
+    await lab.attachEni({ addresses: ['10.0.2.4'] });
+    const config =
+      'interfaces: [{ match: { name: eth1 }, routes: [{ to: 172.20.0.0/16, via: 10.77.0.1 }] }]\n';
+    const result = await lab.vm.agent(['reconfigure'], { config });
+    expect(result.exitCode).toBe(3);
+    expect(result.stdout).toContain('Network is unreachable; the gateway is in no subnet of eth1');
+    expect((await lab.vm.run('ip', ['-o', '-4', 'addr', 'show', 'eth1'])).stdout).toBe('');
+    expect((await lab.vm.run('ip', ['rule'])).stdout).not.toContain('21001');
+    expect(brokenCells(await lab.matrix([VM_ADDRESS, '10.0.2.4']))).toEqual([]);
+    const status = JSON.parse((await lab.vm.agent(['status', '--json'])).stdout);
+    expect(status.interfaces.map(({ state }: { state: string }) => state)).toEqual([
+      'in-sync',
+      'failed',
+      'in-sync',
+    ]);
+  });
+
+  test('gives no permission: exit 1, and the word is root', async () => {
+    const { lab } = await labWithEni();
+    await chown(lab.vm.root, 0, 0);
+    const result = await lab.vm.run('sh', [
+      '-c',
+      `setpriv --bounding-set=-net_admin --inh-caps=-net_admin ${process.execPath} dist/cli.js --root ${lab.vm.root} reconfigure; echo "exit $?"`,
+    ]);
+    expect(result.stdout).toContain('exit 1');
+    expect(result.stderr).toContain('this needs root (CAP_NET_ADMIN)');
+  });
+});
+
+/** The state itself and what was set aside apart. */
+function withoutState(snapshot: string): string {
+  return snapshot
+    .split('\n')
+    .filter((line) => !line.includes('/var/lib/eni-agent'))
+    .join('\n');
+}

@@ -1,0 +1,44 @@
+/** Invariant 5: killed at any instant and started again, it ends as if it had not been killed. */
+import { expect, test } from 'vitest';
+import { brokenCells } from '../lab/cells.ts';
+import { openLab } from '../lab/open-lab.ts';
+import { addressRange, VM_ADDRESS } from '../lab/topology.ts';
+
+const ENI_ADDRESSES = addressRange('10.0.1.4', 10);
+const KILLS = process.env['ENI_TEST_SIZE'] === 'full' ? 200 : 50;
+
+test(`kill -9 at ${KILLS} random instants, then once more: the right state each time`, {
+  timeout: 170_000,
+}, async () => {
+  const lab = await openLab();
+  const { mac } = await lab.attachEni({ addresses: ENI_ADDRESSES });
+  const { durationMs } = await lab.vm.agent(['reconfigure']);
+  const complete = await settledSnapshot(lab.vm);
+  await lab.detachEni(mac);
+  await lab.vm.agent(['reconfigure']);
+  const empty = await settledSnapshot(lab.vm);
+  let killed = 0;
+  for (let index = 0; index < KILLS; index += 1) {
+    await lab.attachEni({ addresses: ENI_ADDRESSES, mac });
+    const instant = 1 + Math.random() * durationMs;
+    if ((await lab.vm.agent(['reconfigure'], { killAfterMs: instant })).exitCode === null) killed += 1;
+    expect((await lab.vm.agent(['reconfigure'])).exitCode, `killed after ${instant} ms`).toBe(0);
+    expect(await settledSnapshot(lab.vm), `killed after ${instant} ms`).toBe(complete);
+    await lab.detachEni(mac);
+    if (index === 0) expect(await settledSnapshot(lab.vm)).not.toBe(empty);
+    await lab.vm.agent(['reconfigure']);
+  }
+  expect(await settledSnapshot(lab.vm)).toBe(empty);
+  expect(killed).toBeGreaterThan(KILLS / 4);
+  await lab.attachEni({ addresses: ENI_ADDRESSES, mac });
+  await lab.vm.agent(['reconfigure']);
+  expect(brokenCells(await lab.matrix([VM_ADDRESS, ...ENI_ADDRESSES]))).toEqual([]);
+});
+
+/** Everything but what differs between two good runs: link indexes, and the times in the state file. */
+async function settledSnapshot(vm: { snapshot(): Promise<string> }): Promise<string> {
+  return (await vm.snapshot())
+    .split('\n')
+    .map((line) => line.replace(/^\d+: eth/, 'eth').replace(/(state\.json) .*/, '$1'))
+    .join('\n');
+}
