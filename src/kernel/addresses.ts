@@ -41,7 +41,12 @@ const LONGEST_PREFIX_WITH_BROADCAST = 30;
 
 /** All addresses, in the kernel's order: of each subnet the primary first. Throws AgentError `kernel-refused`. */
 export function dumpAddresses(rtnetlink: Rtnetlink): Promise<KernelAddress[]> {
-  return dumpFamilies(rtnetlink, RTM_GETADDR, IFADDRMSG_BYTES, decodeKernelAddress);
+  return dumpFamilies(rtnetlink, {
+    messageType: RTM_GETADDR,
+    fixedBytes: IFADDRMSG_BYTES,
+    decode: decodeKernelAddress,
+    counted: [],
+  });
 }
 
 export function decodeKernelAddress(body: Uint8Array, family: Family): KernelAddress {

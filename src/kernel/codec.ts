@@ -20,7 +20,7 @@ export interface KernelMessage {
   readonly type: number;
   readonly flags: number;
   readonly sequence: number;
-  /** What follows the header; it shares the datagram's memory. */
+  /** What follows the header, in the datagram's own memory: bodies of one datagram have the same buffer. */
   readonly body: Uint8Array;
 }
 

@@ -1,4 +1,6 @@
 /** What addresses, routes and rules have in common: a family in the first byte of the fixed part, and addresses as bytes. */
+
+import { AgentError } from '../errors.ts';
 import {
   addressBits,
   type Cidr,
@@ -6,7 +8,7 @@ import {
   type Family,
   type IpAddress,
   ipFromBytes,
-  networkOf,
+  networkFromBytes,
 } from '../model/net.ts';
 import { malformed } from './codec.ts';
 import type { Rtnetlink } from './socket.ts';
@@ -18,34 +20,86 @@ export function addressFamily(family: Family): number {
   return ADDRESS_FAMILY[family];
 }
 
+/** Attempts at a list that others keep changing. */
+const CONFIRMATIONS = 8;
+
+export interface FamilyDump<Decoded> {
+  /** RTM_GET* */
+  readonly messageType: number;
+  /** The length of the fixed part, whose first byte is the family. */
+  readonly fixedBytes: number;
+  /** undefined leaves the object out. */
+  readonly decode: (body: Uint8Array, family: Family) => Decoded | undefined;
+  /**
+   * The families whose long dumps the kernel goes on with by counting, without a mark when the list has changed meanwhile:
+   * one that somebody shortens in front misses an object, one that grows there has it twice.
+   */
+  readonly counted: readonly Family[];
+}
+
 /**
- * Dumps a kind of object of both families and decodes each; what decodes to undefined is left out.
+ * Dumps a kind of object of both families.
  *
  * One dump per family instead of one with AF_UNSPEC: that one compares the families' generation counters with each
- * other on some kernels, and then always looks interrupted. A kernel without IPv6 answers a question for IPv6 with
- * everything it has, hence the look at the family.
+ * other on some kernels, and then always looks interrupted.
  */
 export async function dumpFamilies<Decoded>(
   rtnetlink: Rtnetlink,
-  messageType: number,
-  fixedBytes: number,
-  decode: (body: Uint8Array, family: Family) => Decoded | undefined,
+  kind: FamilyDump<Decoded>,
 ): Promise<Decoded[]> {
   const decoded: Decoded[] = [];
   for (const family of FAMILIES) {
-    const question = new Uint8Array(fixedBytes);
-    question[0] = addressFamily(family);
-    for (const body of await rtnetlink.dump(messageType, question)) {
-      const value = body[0] === addressFamily(family) ? decode(body, family) : undefined;
-      if (value !== undefined) decoded.push(value);
-    }
+    const dump = kind.counted.includes(family) ? dumpConfirmed : dumpFamily;
+    decoded.push(...(await dump(rtnetlink, kind, family)).objects);
   }
   return decoded;
 }
 
+interface FamilyObjects<Decoded> {
+  readonly objects: readonly Decoded[];
+  /** They came in one datagram: the kernel made the list in one go. */
+  readonly isWhole: boolean;
+}
+
+/** Until a list is whole, or is the same twice. */
+async function dumpConfirmed<Decoded>(
+  rtnetlink: Rtnetlink,
+  kind: FamilyDump<Decoded>,
+  family: Family,
+): Promise<FamilyObjects<Decoded>> {
+  let before: string | undefined;
+  for (let attempt = 0; attempt <= CONFIRMATIONS; attempt += 1) {
+    const dumped = await dumpFamily(rtnetlink, kind, family);
+    if (dumped.isWhole) return dumped;
+    const now = JSON.stringify(dumped.objects);
+    if (now === before) return dumped;
+    before = now;
+  }
+  throw new AgentError(
+    'kernel-refused',
+    `listing dump ${kind.messageType} of IPv${family}: it changed during each of ${CONFIRMATIONS} attempts`,
+  );
+}
+
+async function dumpFamily<Decoded>(
+  rtnetlink: Rtnetlink,
+  { messageType, fixedBytes, decode }: FamilyDump<Decoded>,
+  family: Family,
+): Promise<FamilyObjects<Decoded>> {
+  const question = new Uint8Array(fixedBytes);
+  question[0] = addressFamily(family);
+  const bodies = await rtnetlink.dump(messageType, question);
+  const objects: Decoded[] = [];
+  for (const body of bodies) {
+    // A kernel without IPv6 answers a question for IPv6 with everything it has.
+    const value = body[0] === addressFamily(family) ? decode(body, family) : undefined;
+    if (value !== undefined) objects.push(value);
+  }
+  return { objects, isWhole: new Set(bodies.map(({ buffer }) => buffer)).size <= 1 };
+}
+
 export function decodeAddress(bytes: Uint8Array, family: Family): IpAddress {
-  if (bytes.length * 8 !== addressBits(family))
-    throw malformed(`an IPv${family} address has ${bytes.length} bytes`);
+  checkAddressLength(bytes, family);
   return ipFromBytes(bytes);
 }
 
@@ -56,8 +110,11 @@ export function decodePrefixLength(prefixLength: number, family: Family): number
 }
 
 export function decodeNetwork(bytes: Uint8Array, prefixLength: number, family: Family): Cidr {
-  return networkOf({
-    address: decodeAddress(bytes, family),
-    prefixLength: decodePrefixLength(prefixLength, family),
-  });
+  checkAddressLength(bytes, family);
+  return networkFromBytes(bytes.slice(), decodePrefixLength(prefixLength, family));
+}
+
+function checkAddressLength(bytes: Uint8Array, family: Family): void {
+  if (bytes.length * 8 !== addressBits(family))
+    throw malformed(`an IPv${family} address has ${bytes.length} bytes`);
 }

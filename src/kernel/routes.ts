@@ -66,7 +66,13 @@ const GATEWAY_IN_OWN_TABLE = [4, 4] as const;
 
 /** All routes of both families but those of table local, and no cached ones. Throws AgentError `kernel-refused`. */
 export function dumpRoutes(rtnetlink: Rtnetlink): Promise<Route[]> {
-  return dumpFamilies(rtnetlink, RTM_GETROUTE, RTMSG_BYTES, decodeRoute);
+  return dumpFamilies(rtnetlink, {
+    messageType: RTM_GETROUTE,
+    fixedBytes: RTMSG_BYTES,
+    decode: decodeRoute,
+    // IPv4 goes on from the last destination.
+    counted: [6],
+  });
 }
 
 /** undefined for what is no route of a table that people write. */

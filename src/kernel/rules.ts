@@ -1,6 +1,6 @@
 /** Policy routing rules. */
 import type { Rule } from '../model/host.ts';
-import { type Family, ipToBytes, splitCidr } from '../model/net.ts';
+import { FAMILIES, type Family, ipToBytes, splitCidr } from '../model/net.ts';
 import type { RuleArguments } from '../model/plan.ts';
 import {
   type Attribute,
@@ -56,7 +56,12 @@ const PLAIN_ATTRIBUTES: ReadonlySet<number> = new Set([
 
 /** All rules of both families, in the kernel's order: by priority. Throws AgentError `kernel-refused`. */
 export function dumpRules(rtnetlink: Rtnetlink): Promise<Rule[]> {
-  return dumpFamilies(rtnetlink, RTM_GETRULE, FIB_RULE_HDR_BYTES, decodeRule);
+  return dumpFamilies(rtnetlink, {
+    messageType: RTM_GETRULE,
+    fixedBytes: FIB_RULE_HDR_BYTES,
+    decode: decodeRule,
+    counted: FAMILIES,
+  });
 }
 
 export function decodeRule(body: Uint8Array, family: Family): Rule {

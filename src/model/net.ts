@@ -98,7 +98,11 @@ export function formatInterfaceAddress(value: InterfaceAddress): string {
 
 /** The network that an address with a prefix length is in. */
 export function networkOf({ address, prefixLength }: InterfaceAddress): Cidr {
-  const bytes = ipToBytes(address);
+  return networkFromBytes(ipToBytes(address), prefixLength);
+}
+
+/** The same from an address in network byte order, whose host bits are cleared. */
+export function networkFromBytes(bytes: Uint8Array, prefixLength: number): Cidr {
   for (let bit = prefixLength; bit < bytes.length * 8; bit += 1) {
     const index = bit >> 3;
     bytes[index] = (bytes[index] ?? 0) & ~(0x80 >> (bit & 7));
