@@ -1,5 +1,5 @@
 /** Carries a plan out: one NIC after the other, each as one transaction of kernel steps with its files beside it. */
-import { errorMessage } from '../errors.ts';
+import { type AgentError, errorMessage } from '../errors.ts';
 import type { NicProblem } from '../model/desired.ts';
 import type { MacAddress } from '../model/net.ts';
 import type { Step } from '../model/plan.ts';
@@ -19,7 +19,7 @@ export interface Applied {
   readonly done: readonly KernelStep[];
   readonly fileSteps: readonly FileStep[];
   /** The kernel refused: everything of this NIC is as it was. */
-  readonly failure: NicProblem | null;
+  readonly failure: AgentError | null;
   /** Verified: the files take their names. The problem when that fails; the kernel keeps what is right. */
   keep(): Promise<NicProblem | null>;
   /** Not verified: kernel and files as they were. Returns in words what could not be undone. */
@@ -75,7 +75,7 @@ async function applyGroup(
     mac,
     done,
     fileSteps,
-    failure: failure === null ? null : { mac, message: failure.message },
+    failure,
     keep: () => commit(mac, files),
     undo: async () => {
       await discard(files);

@@ -8,7 +8,7 @@ import { inverseOf, isAlreadyDone, type KernelQuirks, type KernelStep, requestOf
 export interface Kernel {
   readonly rtnetlink: Rtnetlink;
   readonly quirks: KernelQuirks;
-  /** A step in words, for messages. */
+  /** A step in words, for messages: `adding address 10.0.1.5/24 on eth1`. */
   readonly words: (step: KernelStep) => string;
 }
 
@@ -67,6 +67,6 @@ function refusalError(
     leftBehind.length === 0
       ? 'rolled back'
       : `rolled back, except what the kernel would not undo: ${leftBehind.join(', ')}`;
-  const message = `doing ${words(step)}: ${explainErrno(step, errno)} (${undone})`;
+  const message = `${words(step)}: ${explainErrno(step, errno)} (${undone})`;
   return new AgentError(code, message, { details: { errno, step: step.kind, interface: step.interface } });
 }

@@ -8,7 +8,7 @@ import { createLog, type Log } from '../log.ts';
 import { createProvider } from '../metadata/create.ts';
 import type { LogLevel } from '../model/config.ts';
 import type { Templates } from '../model/templates.ts';
-import { describeStep } from '../plan/describe.ts';
+import { describeAction } from '../plan/describe.ts';
 import type { Reconciler } from '../reconcile/reconcile.ts';
 import { createPaths, type Paths } from '../system/paths.ts';
 import { loadTemplates } from '../system/templates.ts';
@@ -58,7 +58,7 @@ export async function withReconciler<T>(
   const templates = await findTemplates(environment.templateDirectory, paths);
   const rtnetlink = openRtnetlink();
   const provider = createProvider(config.metadata, paths);
-  const kernel = { rtnetlink, quirks: { onlink: needsOnlink(os.release()) }, words: describeStep };
+  const kernel = { rtnetlink, quirks: { onlink: needsOnlink(os.release()) }, words: describeAction };
   try {
     const observer = { rtnetlink, paths };
     const applier = { kernel, paths };

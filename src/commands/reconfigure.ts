@@ -78,10 +78,11 @@ function summary({ outcome, steps, durationMs }: ReconcileOutcome): string {
       return 'In sync: nothing to change.';
     case 'applied':
       return `${done}.`;
+    case 'failed':
+      return 'Failed: nothing was changed (see above).';
     case 'rolled-back':
       return 'Nothing was changed: what was tried did not hold and was rolled back.';
     case 'degraded':
-    case 'failed':
       return steps.length === 0
         ? 'Degraded: nothing was changed, and something is not as it should be (see above).'
         : `Degraded: ${done}, but something is not as it should be (see above).`;

@@ -37,36 +37,33 @@ export function hasFileBackend(host: HostState, config: Config): boolean {
 
 export function attachedFiles(nic: CloudNic, present: readonly DesiredFile[], host: HostState): DesiredFiles {
   const wanted = new Set(present.map(({ path }) => path));
-  const ours = ourFiles(nic.mac, host).filter((path) => !wanted.has(path));
-  const stale = SCRIPT_KINDS.map((kind) => scriptPath(kind, nic.link.ifname)).filter(
-    (path) => !wanted.has(path) && host.files.some((file) => file.path === path && isOurs(file)),
+  const own = SCRIPT_KINDS.map((kind) => scriptPath(kind, nic.link.ifname));
+  const ours = new Set(host.files.filter(isOurs).map(({ path }) => path));
+  const absent = new Set(
+    [...own, ...rememberedFiles(nic.mac, host)].filter((path) => ours.has(path) && !wanted.has(path)),
   );
-  return {
-    present,
-    displaced: othersFiles(nic, host).map(({ path }) => path),
-    absent: [...new Set([...ours, ...stale])],
-  };
+  return { present, displaced: othersFiles(nic, host).map(({ path }) => path), absent: [...absent] };
 }
 
 /** What is left of a NIC that is gone: our files, and the originals that they replaced. */
 export function withdrawnFiles(mac: MacAddress, host: HostState): DesiredFiles {
-  return { present: [], displaced: [], absent: ourFiles(mac, host) };
-}
-
-/** By the state file; by the HWADDR line where the state was lost. A path that has become somebody else's is not ours. */
-function ourFiles(mac: MacAddress, host: HostState): readonly string[] {
   const byPath = new Map(host.files.map((file) => [file.path, file]));
-  const remembered = (host.state.nics[mac]?.files ?? []).filter((path) => {
+  const absent = rememberedFiles(mac, host).filter((path) => {
     const file = byPath.get(path);
     return file === undefined ? byPath.has(originalPath(path)) : isOurs(file);
   });
+  return { present: [], displaced: [], absent };
+}
+
+/** What the state file says we wrote for a MAC; where it was lost, what goes with an ifcfg of ours with this HWADDR. */
+function rememberedFiles(mac: MacAddress, host: HostState): readonly string[] {
   const recovered = host.files
     .filter((file) => isOurs(file) && valueOf(file, 'HWADDR')?.toLowerCase() === mac)
-    .flatMap(({ path }) =>
-      SCRIPT_KINDS.map((kind) => path.replace(`${NETWORK_SCRIPTS}/ifcfg-`, `${NETWORK_SCRIPTS}/${kind}-`)),
-    )
-    .filter((path) => isOurs(byPath.get(path) ?? { path, content: '' }));
-  return [...new Set([...remembered, ...recovered])];
+    .flatMap(({ path }) => {
+      const ifname = path.slice(`${NETWORK_SCRIPTS}/ifcfg-`.length);
+      return SCRIPT_KINDS.map((kind) => `${NETWORK_SCRIPTS}/${kind}-${ifname}`);
+    });
+  return [...new Set([...(host.state.nics[mac]?.files ?? []), ...recovered])];
 }
 
 function names(file: HostFile, link: Link, mac: MacAddress): boolean {

@@ -38,6 +38,19 @@ export function describeStep(step: Step): string {
   return reason === '' ? line : `${line} (${reason})`;
 }
 
+const VERBS: Readonly<Record<string, string>> = {
+  write: 'writing',
+  remove: 'removing',
+  add: 'adding',
+  set: 'setting',
+};
+
+/** For messages: `adding route default via 10.0.1.1 table 21001 on eth1`. */
+export function describeAction(step: Step): string {
+  const verb = VERBS[step.kind.split('-')[0] ?? ''] ?? 'doing';
+  return `${verb} ${NOUNS[step.kind]} ${describeTarget(step)} on ${step.interface}`;
+}
+
 /** What the step is about: `10.0.1.5/24`, `default via 10.0.1.1 table 21001`, a path. */
 export function describeTarget(step: Step): string {
   switch (step.kind) {

@@ -3,7 +3,7 @@ import type { DesiredState, NicProblem } from '../model/desired.ts';
 import type { HostState } from '../model/host.ts';
 import type { MacAddress } from '../model/net.ts';
 import type { Step } from '../model/plan.ts';
-import { describeStep } from './describe.ts';
+import { describeAction } from './describe.ts';
 import { type PlanOptions, planChanges } from './diff.ts';
 
 export interface VerifyInput {
@@ -24,10 +24,10 @@ export function verify({ host, desired, done }: VerifyInput, options: PlanOption
   }
   return [...missing].map(([mac, steps]) => ({
     mac,
-    message: `verifying ${steps[0]?.interface}: the kernel does not have ${steps.map(describeStep).join(', ')}`,
+    message: `verifying ${steps[0]?.interface}: the kernel took it, but it does not show: ${steps.map(describeAction).join(', ')}`,
   }));
 }
 
 function stepKey(step: Step): string {
-  return `${step.mac} ${describeStep({ ...step, reason: '' })}`;
+  return `${step.mac} ${describeAction(step)}`;
 }

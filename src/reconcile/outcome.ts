@@ -30,9 +30,7 @@ export function isPending({ reason }: Deferral): boolean {
   return PENDING.has(reason);
 }
 
-/** `failedAll`: there were steps, and none of them stayed. */
-export function judge(result: Omit<ReconcileOutcome, 'outcome' | 'durationMs'>, failedAll: boolean): Outcome {
-  if (failedAll) return 'rolled-back';
+export function judge(result: Omit<ReconcileOutcome, 'outcome' | 'durationMs'>): Outcome {
   const isDegraded =
     result.problems.length > 0 ||
     result.held.length > 0 ||

@@ -98,9 +98,13 @@ async function changeAndRemember(
   const held = view.plan.steps.filter(({ withdrawal }) => !isConfirmed && withdrawal);
   const remembered = rememberedState(view, at);
   await writeIntent(paths, view, steps);
-  const { problems, failedMacs } = await applyAndVerify(reconciler, view, steps);
+  const { problems, failedMacs, isForbidden } = await applyAndVerify(reconciler, view, steps);
   const done = steps.filter(({ mac }) => !failedMacs.has(mac));
-  const result = summarise(view, { steps: done, held, problems }, steps.length > 0 && done.length === 0);
+  const isNothingDone = steps.length > 0 && done.length === 0;
+  const result = {
+    ...summarise(view, { steps: done, held, problems }),
+    ...(isNothingDone ? { outcome: isForbidden ? ('failed' as const) : ('rolled-back' as const) } : {}),
+  };
   const nics = rememberedNics(view, steps, held, failedMacs, at);
   const { outcome } = result;
   const durationMs = Math.round((performance.now() - startedAt) * 10) / 10;
@@ -124,6 +128,8 @@ interface Verdict {
   readonly problems: readonly NicProblem[];
   /** Everything of these NICs is as it was. */
   readonly failedMacs: ReadonlySet<MacAddress>;
+  /** The kernel lets us change nothing. */
+  readonly isForbidden: boolean;
 }
 
 async function applyAndVerify(reconciler: Reconciler, view: View, steps: readonly Step[]): Promise<Verdict> {
@@ -136,21 +142,25 @@ async function applyAndVerify(reconciler: Reconciler, view: View, steps: readonl
   const failedMacs = new Set<MacAddress>();
   for (const entry of applied.toReversed()) {
     const mismatch = mismatches.find(({ mac }) => mac === entry.mac);
-    const failure = entry.failure ?? (mismatch === undefined ? null : await undone(entry, mismatch));
+    const failure = entry.failure?.message ?? (mismatch === undefined ? null : await undone(entry, mismatch));
     if (failure !== null) failedMacs.add(entry.mac);
-    const problem = failure ?? (await entry.keep());
+    const problem = failure === null ? await entry.keep() : { mac: entry.mac, message: failure };
     if (problem !== null) problems.unshift(problem);
   }
-  return { problems, failedMacs };
+  return {
+    problems,
+    failedMacs,
+    isForbidden: applied.some(({ failure }) => failure?.code === 'permission-denied'),
+  };
 }
 
-async function undone(entry: Applied, mismatch: NicProblem): Promise<NicProblem> {
+async function undone(entry: Applied, mismatch: NicProblem): Promise<string> {
   const left = await entry.undo();
   const tail =
     left.length === 0
       ? 'rolled back'
       : `rolled back, except what the kernel would not undo: ${left.join(', ')}`;
-  return { mac: entry.mac, message: `${mismatch.message}; ${tail}` };
+  return `${mismatch.message}; ${tail}`;
 }
 
 /** What failed has what it had; what was held back is still ours; the rest is settled. */
@@ -177,7 +187,6 @@ function rememberedNics(
 function summarise(
   { plan, reading }: View,
   { steps, held, problems }: Pick<Result, 'steps' | 'held' | 'problems'>,
-  failedAll = false,
 ): Result {
   const result = {
     steps,
@@ -186,7 +195,7 @@ function summarise(
     problems: [...plan.problems, ...problems],
     metadataFailure: reading.failure,
   };
-  return { ...result, outcome: judge(result, failedAll) };
+  return { ...result, outcome: judge(result) };
 }
 
 /** Info when something changed, warn when something is not as it should be; in sync is silent. */

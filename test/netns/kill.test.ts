@@ -12,6 +12,8 @@ test(`kill -9 at ${KILLS} random instants, then once more: the right state each 
 }, async () => {
   const lab = await openLab();
   const { mac } = await lab.attachEni({ addresses: ENI_ADDRESSES });
+  // So that a detached ENI is cleared at once.
+  await lab.vm.writeConfig('daemon: { removalConfirmations: 1 }\n');
   const { durationMs } = await lab.vm.agent(['reconfigure']);
   const complete = await settledSnapshot(lab.vm);
   await lab.detachEni(mac);
@@ -40,5 +42,6 @@ async function settledSnapshot(vm: { snapshot(): Promise<string> }): Promise<str
   return (await vm.snapshot())
     .split('\n')
     .map((line) => line.replace(/^\d+: eth/, 'eth').replace(/(state\.json) .*/, '$1'))
+    .toSorted()
     .join('\n');
 }
