@@ -23,7 +23,7 @@ export interface PrepareOptions {
   readonly keepOriginalAs?: string;
 }
 
-/** Writes and syncs the content beside its target; nothing that anybody reads has changed yet. */
+/** Writes and syncs the content beside its target; nothing that anybody reads has changed yet. AgentError `file-failed`. */
 export async function prepareFile(
   target: string,
   content: string,
@@ -41,7 +41,7 @@ export async function prepareFile(
   };
 }
 
-/** `durable: false` survives the death of the process, `true` a power cut as well. */
+/** `durable: false` survives the death of the process, `true` a power cut as well. AgentError `file-failed`. */
 export async function writeFileAtomically(
   target: string,
   content: string,
@@ -50,9 +50,9 @@ export async function writeFileAtomically(
   const temporary = temporaryFor(target);
   await writing(target, async () => {
     await writeTemporary(temporary, content, mode, durable);
-    await rename(temporary, target);
-    if (durable) await syncDirectory(path.dirname(target));
+    await orRemove(temporary, () => rename(temporary, target));
   });
+  if (durable) await syncDirectory(path.dirname(target));
 }
 
 /** Gives a file a second name in one step, so that it is never gone: the caller then replaces or removes the first. */
@@ -66,15 +66,31 @@ export async function keepAs(target: string, secondName: string): Promise<void> 
     throw error;
   }
   await rename(temporary, secondName);
+  // When both were already names of one file, rename(2) has done nothing.
+  await rm(temporary, { force: true });
 }
 
-export async function syncDirectory(directory: string): Promise<void> {
-  const handle = await open(directory, constants.O_RDONLY | constants.O_DIRECTORY);
+/** A second name for a file; false when something has that name. */
+export async function linkUnlessTaken(file: string, secondName: string): Promise<boolean> {
   try {
-    await handle.sync();
-  } finally {
-    await handle.close();
+    await link(file, secondName);
+    return true;
+  } catch (error) {
+    if (hasCode(error, 'EEXIST')) return false;
+    throw error;
   }
+}
+
+/** AgentError `file-failed`. */
+export async function syncDirectory(directory: string): Promise<void> {
+  await writing(directory, async () => {
+    const handle = await open(directory, constants.O_RDONLY | constants.O_DIRECTORY);
+    try {
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+  });
 }
 
 /** Temporaries that a killed run left in a folder. */
@@ -93,7 +109,17 @@ export async function removeLeftovers(paths: readonly string[]): Promise<void> {
 }
 
 export function isMissing(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR');
+  return hasCode(error, 'ENOENT', 'ENOTDIR');
+}
+
+/** Whether another user could do it. */
+export function isDenied(error: unknown): boolean {
+  return hasCode(error, 'EACCES', 'EPERM');
+}
+
+/** Of an error of node:fs: one of these errno names. */
+export function hasCode(error: unknown, ...codes: readonly string[]): boolean {
+  return error instanceof Error && 'code' in error && codes.includes(String(error.code));
 }
 
 export function ignoreMissing(error: unknown): void {
@@ -114,17 +140,30 @@ async function writeTemporary(
   // O_EXCL and O_NOFOLLOW: a link that somebody put there is never written through.
   const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
   const handle = await open(temporary, flags, mode);
+  await orRemove(temporary, async () => {
+    try {
+      await handle.writeFile(content);
+      // The mode of open() is cut by the umask.
+      await handle.chmod(mode);
+      if (durable) await handle.sync();
+    } finally {
+      await handle.close();
+    }
+  });
+}
+
+/** What failed half-way takes no room on a disk that may be full. */
+async function orRemove(temporary: string, work: () => Promise<void>): Promise<void> {
   try {
-    await handle.writeFile(content);
-    // The mode of open() is cut by the umask.
-    await handle.chmod(mode);
-    if (durable) await handle.sync();
-  } finally {
-    await handle.close();
+    await work();
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw error;
   }
 }
 
-async function writing<T>(target: string, work: () => Promise<T>): Promise<T> {
+/** Anything that goes wrong becomes an AgentError `file-failed` that names the target. */
+export async function writing<T>(target: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {

@@ -1,17 +1,23 @@
 /**
  * One run at a time on this machine. Node has no flock(2), so the lock is a file that link(2) puts in its place, complete from
  * the first moment: who holds it (pid, start time, boot id). A holder that does not live any more has lost it.
+ *
+ * A dead holder's file may be replaced only by who holds the lock `FILE.break`, and a living holder's only by itself. So whoever
+ * holds `FILE.break` and sees a dead holder in FILE knows that nobody else will touch it, and rename(2) of the one over the
+ * other takes the lock and gives the right to break back in one step: there is no instant at which the file is missing and a
+ * third could slip in. `FILE.break` is a lock like any other: that of a run that was killed while it broke one is broken in turn.
  */
-import { link, mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { randomUUID } from 'node:crypto';
+import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { AgentError, errorMessage } from '../errors.ts';
-import { ignoreMissing, isMissing } from './atomic-file.ts';
+import { hasCode, isDenied, isMissing, linkUnlessTaken } from './atomic-file.ts';
 
 /** CONTRACT: exit 4 when the holder did not let go within 10 s. */
 const LOCK_TIMEOUT_MS = 10_000;
 const POLL_MS = 20;
-const PRIVATE_FOLDER = 0o755;
+const FOLDER_MODE = 0o755;
 
 interface Holder {
   readonly pid: number;
@@ -20,119 +26,142 @@ interface Holder {
   readonly bootId: string;
 }
 
-/** Does the work while holding the lock at `file`; AgentError `lock-busy` when the holder does not let go in time. */
+/**
+ * Does the work while holding the lock at `file`. AgentError `lock-busy` when the holder does not let go in time,
+ * `permission-denied` and `file-failed` when the lock cannot be made.
+ */
 export async function withLock<T>(
   file: string,
   work: () => Promise<T>,
   timeoutMs = LOCK_TIMEOUT_MS,
 ): Promise<T> {
-  const release = await acquireLock(file, timeoutMs);
+  await acquireLock(file, timeoutMs);
   try {
     return await work();
   } finally {
-    await release();
+    await rm(file, { force: true });
   }
 }
 
-async function acquireLock(file: string, timeoutMs: number): Promise<() => Promise<void>> {
+async function acquireLock(file: string, timeoutMs: number): Promise<void> {
   const deadline = Date.now() + timeoutMs;
-  const claim = path.join(path.dirname(file), `.${path.basename(file)}.${process.pid}`);
+  let claim: string | undefined;
   try {
-    await mkdir(path.dirname(file), { recursive: true, mode: PRIVATE_FOLDER });
+    await mkdir(path.dirname(file), { recursive: true, mode: FOLDER_MODE });
     await removeDeadClaims(file);
-    await writeFile(claim, JSON.stringify(await describeHolder(process.pid)), { mode: 0o600 });
-  } catch (error) {
-    throw new AgentError('file-failed', `taking the lock ${file}: ${errorMessage(error)}; it needs root`, {
-      cause: error,
-    });
-  }
-  try {
-    while (!(await tryLink(claim, file))) {
-      if (await breakStaleLock(file, claim)) continue;
+    claim = await makeClaim(file);
+    while (!(await tryAcquire(file, claim))) {
       if (Date.now() >= deadline) throw await busy(file, timeoutMs);
       await delay(POLL_MS);
     }
-  } finally {
-    await rm(claim, { force: true });
-  }
-  return () => rm(file, { force: true });
-}
-
-async function tryLink(claim: string, file: string): Promise<boolean> {
-  try {
-    await link(claim, file);
-    return true;
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'EEXIST') return false;
-    throw error;
+    throw error instanceof AgentError ? error : failure(file, error);
+  } finally {
+    if (claim !== undefined) await rm(claim, { force: true });
   }
 }
 
-/** Moves a dead holder's lock out of the way; what was moved is looked at again, in case a living one took it meanwhile. */
-async function breakStaleLock(file: string, claim: string): Promise<boolean> {
-  const seen = await identity(file);
-  if (seen === undefined) return true;
-  if (await isAlive(await readHolder(file))) return false;
-  const aside = `${claim}.stale`;
-  await rename(file, aside).catch(ignoreMissing);
-  const moved = await identity(aside);
-  if (moved !== undefined && moved !== seen) await link(aside, file).catch(() => undefined);
-  await rm(aside, { force: true });
+/** False while somebody who lives holds it. */
+async function tryAcquire(file: string, claim: string): Promise<boolean> {
+  while (!(await linkUnlessTaken(claim, file))) {
+    const state = await stateOf(file);
+    if (state === 'held') return false;
+    if (state === 'dead') return await tryBreak(file, claim);
+  }
   return true;
 }
 
-async function identity(file: string): Promise<string | undefined> {
-  try {
-    const { ino, mtimeMs } = await stat(file);
-    return `${ino} ${mtimeMs}`;
-  } catch (error) {
-    if (isMissing(error)) return undefined;
-    throw error;
+async function tryBreak(file: string, claim: string): Promise<boolean> {
+  const right = `${file}.break`;
+  if (!(await tryAcquire(right, claim))) return false;
+  // Another one may have broken it before we got the right to.
+  if ((await stateOf(file)) !== 'dead') {
+    await rm(right, { force: true });
+    return false;
   }
+  await rename(right, file);
+  return true;
 }
 
-async function readHolder(file: string): Promise<Holder | undefined> {
+async function stateOf(file: string): Promise<'free' | 'held' | 'dead'> {
+  const text = await readIfThere(file);
+  if (text === undefined) return 'free';
+  const holder = parseHolder(text);
+  if (holder === undefined) return 'dead';
+  const now = await describeProcess(holder.pid);
+  return now?.startTime === holder.startTime && now.bootId === holder.bootId ? 'held' : 'dead';
+}
+
+/** undefined for what is not of our writing. */
+function parseHolder(text: string): Holder | undefined {
   try {
-    return JSON.parse(await readFile(file, 'utf8')) as Holder;
+    const holder: unknown = JSON.parse(text);
+    const isHolder = typeof holder === 'object' && holder !== null && 'pid' in holder;
+    return isHolder && Number.isInteger(holder.pid) ? (holder as Holder) : undefined;
   } catch {
-    // Gone, or not written by us: in both cases nobody who lives.
     return undefined;
   }
 }
 
-async function isAlive(holder: Holder | undefined): Promise<boolean> {
-  if (holder === undefined || !Number.isInteger(holder.pid)) return false;
-  const now = await describeHolder(holder.pid).catch(() => undefined);
-  return now !== undefined && now.startTime === holder.startTime && now.bootId === holder.bootId;
-}
-
-async function describeHolder(pid: number): Promise<Holder> {
-  const [processStat, bootId] = await Promise.all([
-    readFile(`/proc/${pid}/stat`, 'utf8'),
-    readFile('/proc/sys/kernel/random/boot_id', 'utf8'),
-  ]);
+/** undefined when there is no such process, or nothing of it but its exit status that nobody has asked for (proc(5): Z, X). */
+async function describeProcess(pid: number): Promise<Holder | undefined> {
+  const processStat = await readIfThere(`/proc/${pid}/stat`);
+  if (processStat === undefined) return undefined;
   // The command in field 2 may hold spaces and brackets: count from its closing one.
   const afterCommand = processStat.slice(processStat.lastIndexOf(')') + 2).split(' ');
-  const startTime = afterCommand[19] ?? '';
+  const [state = '', threads = '', startTime = ''] = [0, 17, 19].map((index) => afterCommand[index]);
+  // A killed process whose other threads are still in a system call may yet change files.
+  if ('ZX'.includes(state) && Number(threads) <= 1) return undefined;
+  const bootId = await readFile('/proc/sys/kernel/random/boot_id', 'utf8');
   return { pid, startTime, bootId: bootId.trim() };
 }
 
-/** Claims of runs that were killed while waiting: `.lock.PID`. */
-async function removeDeadClaims(file: string): Promise<void> {
-  const directory = path.dirname(file);
-  const prefix = `.${path.basename(file)}.`;
-  for (const name of await readdir(directory)) {
-    const pid = name.startsWith(prefix) ? Number.parseInt(name.slice(prefix.length), 10) : Number.NaN;
-    if (Number.isNaN(pid) || (await identity(`/proc/${pid}`)) !== undefined) continue;
-    await rm(path.join(directory, name), { force: true });
+async function readIfThere(file: string): Promise<string | undefined> {
+  try {
+    return await readFile(file, 'utf8');
+  } catch (error) {
+    // ESRCH: the process ended between open() and read().
+    if (isMissing(error) || hasCode(error, 'ESRCH')) return undefined;
+    throw error;
   }
 }
 
+/** `.lock.PID.START.UUID`: the file that becomes the lock. Its name says whose it is before its content does. */
+async function makeClaim(file: string): Promise<string> {
+  const self = await describeProcess(process.pid);
+  const claim = `${claimPrefix(file)}${process.pid}.${self?.startTime}.${randomUUID()}`;
+  await writeFile(claim, JSON.stringify(self), { mode: 0o600, flag: 'wx' });
+  return claim;
+}
+
+/** Those of runs that were killed while they waited. */
+async function removeDeadClaims(file: string): Promise<void> {
+  const directory = path.dirname(file);
+  const prefix = path.basename(claimPrefix(file));
+  for (const name of await readdir(directory)) {
+    if (!name.startsWith(prefix)) continue;
+    const [pid, startTime] = name.slice(prefix.length).split('.');
+    const now = await describeProcess(Number(pid));
+    if (now?.startTime !== startTime) await rm(path.join(directory, name), { force: true });
+  }
+}
+
+function claimPrefix(file: string): string {
+  return path.join(path.dirname(file), `.${path.basename(file)}.`);
+}
+
 async function busy(file: string, timeoutMs: number): Promise<AgentError> {
-  const holder = await readHolder(file);
+  const holder = parseHolder((await readIfThere(file)) ?? '');
   const who = holder === undefined ? 'another run' : `process ${holder.pid}`;
   return new AgentError(
     'lock-busy',
     `taking the lock ${file}: ${who} has not let go of it within ${timeoutMs / 1000} s`,
   );
+}
+
+function failure(file: string, cause: unknown): AgentError {
+  const message = `taking the lock ${file}: ${errorMessage(cause)}`;
+  return isDenied(cause)
+    ? new AgentError('permission-denied', `${message}; run as root`, { cause })
+    : new AgentError('file-failed', message, { cause });
 }

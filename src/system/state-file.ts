@@ -2,45 +2,47 @@
  * /var/lib/eni-agent/state.json: versioned, 0600. A file that cannot be understood (truncated, garbage, of a newer version) is
  * never overwritten: it is set aside before the first write, and the run goes on with what the kernel and our own files show.
  */
-import { mkdir, readFile, rename } from 'node:fs/promises';
+import { mkdir, readFile, unlink } from 'node:fs/promises';
 import path from 'node:path';
 import * as v from 'valibot';
 import { AgentError, errorMessage } from '../errors.ts';
 import type { MacAddress } from '../model/net.ts';
-import { parseCidr, parseIfName, parseIpAddress, parseMacAddress } from '../model/net.ts';
+import {
+  formatInterfaceAddress,
+  parseCidr,
+  parseIfName,
+  parseInterfaceAddress,
+  parseIpAddress,
+  parseMacAddress,
+} from '../model/net.ts';
 import { type AgentState, EMPTY_STATE, type NicState } from '../model/state.ts';
-import { isMissing, writeFileAtomically } from './atomic-file.ts';
+import { isDenied, isMissing, linkUnlessTaken, writeFileAtomically, writing } from './atomic-file.ts';
 import type { Paths } from './paths.ts';
+import { parsedText } from './schema.ts';
 
 const VERSION = 1;
 const STATE_MODE = 0o600;
 const FOLDER_MODE = 0o700;
 
-/** Text → branded value, or an issue. */
-function parsed<T>(parse: (text: string) => T | undefined, what: string) {
-  return v.pipe(
-    v.string(),
-    v.rawTransform(({ dataset, addIssue, NEVER }) => {
-      const value = parse(dataset.value);
-      if (value !== undefined) return value;
-      addIssue({ message: `not ${what}` });
-      return NEVER;
-    }),
-  );
-}
-
-const mac = parsed(parseMacAddress, 'a MAC address');
-const ip = parsed(parseIpAddress, 'an IP address');
+const mac = parsedText(parseMacAddress, 'a MAC address');
+const ip = parsedText(parseIpAddress, 'an IP address');
 const prefixLength = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(128));
-const address = v.object({ address: ip, prefixLength });
-const ownedValue = v.object({ before: v.number(), value: v.number() });
+const address = v.pipe(
+  v.object({ address: ip, prefixLength }),
+  v.check(
+    (entry) => parseInterfaceAddress(formatInterfaceAddress(entry)) !== undefined,
+    'no such prefix length',
+  ),
+);
+const ownedNumber = v.pipe(v.number(), v.integer());
+const ownedValue = v.object({ before: ownedNumber, value: ownedNumber });
 
 const nicState = v.object({
   slot: v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(255)),
-  ifname: parsed(parseIfName, 'an interface name'),
+  ifname: parsedText(parseIfName, 'an interface name'),
   detachedAt: v.nullable(v.pipe(v.string(), v.isoTimestamp())),
   addresses: v.array(address),
-  routes: v.array(v.object({ to: parsed(parseCidr, 'a network'), via: ip })),
+  routes: v.array(v.object({ to: parsedText(parseCidr, 'a network'), via: ip })),
   sysctls: v.exactOptional(
     v.strictObject({
       rp_filter: v.exactOptional(ownedValue),
@@ -100,7 +102,8 @@ export async function readState(paths: Paths): Promise<ReadState> {
     text = await readFile(paths.state, 'utf8');
   } catch (error) {
     if (isMissing(error)) return { state: EMPTY_STATE, rejected: null };
-    const message = `reading ${paths.state}: ${errorMessage(error)}; run it as root`;
+    const advice = isDenied(error) ? '; run as root' : '';
+    const message = `reading ${paths.state}: ${errorMessage(error)}${advice}`;
     throw new AgentError('state-unreadable', message, { cause: error });
   }
   return parseState(text);
@@ -136,7 +139,7 @@ function reject(problem: string, suffix: string): ReadState {
   return { state: EMPTY_STATE, rejected: { problem, asideName: `state.json.${suffix}` } };
 }
 
-/** Only under the lock. `durable` as in writeFileAtomically. */
+/** Only under the lock. `durable` as in writeFileAtomically. AgentError `file-failed`. */
 export async function writeState(
   paths: Paths,
   state: AgentState,
@@ -146,13 +149,24 @@ export async function writeState(
     .toSorted(([, a], [, b]) => a.slot - b.slot)
     .map(([key, nic]) => ({ mac: key, ...nic }));
   const content = `${JSON.stringify({ version: VERSION, ...state, nics }, null, 2)}\n`;
-  await mkdir(paths.stateDirectory, { recursive: true, mode: FOLDER_MODE });
+  await writing(paths.stateDirectory, () =>
+    mkdir(paths.stateDirectory, { recursive: true, mode: FOLDER_MODE }),
+  );
   await writeFileAtomically(paths.state, content, { mode: STATE_MODE, durable });
 }
 
-/** Only under the lock, before the first write. */
+/**
+ * Only under the lock, before the first write. What was set aside before stays: a second of the name has `.2` behind it.
+ * Returns where it is. AgentError `file-failed`.
+ */
 export async function setStateAside(paths: Paths, asideName: string): Promise<string> {
-  const aside = path.join(paths.stateDirectory, asideName);
-  await rename(paths.state, aside);
-  return aside;
+  const wanted = path.join(paths.stateDirectory, asideName);
+  return writing(wanted, async () => {
+    for (let count = 1; ; count += 1) {
+      const aside = count === 1 ? wanted : `${wanted}.${count}`;
+      if (!(await linkUnlessTaken(paths.state, aside))) continue;
+      await unlink(paths.state);
+      return aside;
+    }
+  });
 }
