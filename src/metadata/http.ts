@@ -73,7 +73,6 @@ async function get(sender: Sender, url: URL, deadline: number): Promise<HttpAnsw
 function exchange(sender: Sender, url: URL, deadline: number): Promise<Exchange> {
   return new Promise((resolve) => {
     const request = http.get(url, { agent: sender.agent, headers: { 'user-agent': 'eni-agent' } });
-    const remaining = () => Math.max(0, deadline - performance.now());
     const settle = (result: Exchange) => {
       clearTimeout(timer);
       sender.underWay.delete(cancel);
@@ -87,11 +86,11 @@ function exchange(sender: Sender, url: URL, deadline: number): Promise<Exchange>
     const expire = (ms: number) => abandon(unreachable(`no complete answer within ${Math.round(ms)} ms`));
     const arm = (ms: number) => setTimeout(expire, ms, ms);
 
-    let timer = arm(remaining());
+    let timer = arm(timeUntil(deadline));
     sender.underWay.add(cancel);
     request.once('socket', () => {
       clearTimeout(timer);
-      timer = arm(Math.min(sender.timeoutMs, remaining()));
+      timer = arm(Math.min(sender.timeoutMs, timeUntil(deadline)));
     });
     request.on('error', (error: NodeJS.ErrnoException) => settle(brokenRequest(request, error)));
     request.once('response', (response) => {
@@ -102,6 +101,10 @@ function exchange(sender: Sender, url: URL, deadline: number): Promise<Exchange>
       });
     });
   });
+}
+
+function timeUntil(deadline: number): number {
+  return Math.max(0, deadline - performance.now());
 }
 
 function brokenRequest(request: http.ClientRequest, error: NodeJS.ErrnoException): Exchange {

@@ -37,13 +37,19 @@ export function createLookup({
     return parseIpAddress(first);
   }
 
-  return (hostname, _options, callback) => {
-    const fail = (error: NodeJS.ErrnoException) => callback(error, '', 4);
-    find(hostname).then((address) => {
-      if (address === undefined) fail(new Error(`${hostname} has no IPv4 address`));
-      else callback(null, address, familyOf(address));
-    }, fail);
-  };
+  async function answer(hostname: string, callback: Parameters<LookupFunction>[2]): Promise<void> {
+    let address: IpAddress | undefined;
+    try {
+      address = await find(hostname);
+    } catch (error) {
+      callback(error instanceof Error ? error : new Error(String(error)), '', 4);
+      return;
+    }
+    if (address === undefined) callback(new Error(`${hostname} has no IPv4 address`), '', 4);
+    else callback(null, address, familyOf(address));
+  }
+
+  return (hostname, _options, callback) => void answer(hostname, callback);
 }
 
 /** hosts(5): an address, then its names; `#` begins a comment. */

@@ -70,7 +70,7 @@ export function walkSchema(
   value: unknown,
   callback: (path: Path, isPresent: boolean) => void,
 ): void {
-  walk(schema as SchemaShape, value, [], callback);
+  walk(schema, value, [], callback);
 }
 
 function walk(
@@ -144,10 +144,11 @@ function isMapping(value: unknown): value is Readonly<Record<string, unknown>> {
 const MAX_DESCRIPTION = 60;
 
 function describe(value: unknown): string {
-  if (value === undefined || value === null) return 'nothing';
   if (Array.isArray(value)) return 'a list';
-  if (typeof value === 'object') return 'a mapping';
-  const text = typeof value === 'string' ? JSON.stringify(value) : String(value);
+  if (isMapping(value)) return 'a mapping';
+  if (typeof value === 'number' || typeof value === 'boolean') return String(value);
+  if (typeof value !== 'string') return 'nothing';
+  const text = JSON.stringify(value);
   return text.length <= MAX_DESCRIPTION ? text : `${text.slice(0, MAX_DESCRIPTION)}…`;
 }
 
@@ -165,9 +166,9 @@ function suggest(key: string, known: readonly string[]): string {
 /** Levenshtein: insertions, deletions and substitutions. */
 function editDistance(a: string, b: string): number {
   let previous = Array.from({ length: b.length + 1 }, (_, index) => index);
-  for (const [row, left] of [...a].entries()) {
+  for (const [row, left] of Array.from(a).entries()) {
     const current = [row + 1];
-    for (const [column, right] of [...b].entries()) {
+    for (const [column, right] of Array.from(b).entries()) {
       const substitution = (previous[column] ?? 0) + (left === right ? 0 : 1);
       current.push(Math.min(substitution, (previous[column + 1] ?? 0) + 1, (current[column] ?? 0) + 1));
     }

@@ -107,7 +107,7 @@ export async function startMetadataServer({ host, port }: ServerOptions): Promis
     } else if (body === undefined) send(response, 404, NOT_FOUND, 'text/html');
     else send(response, 200, body);
   });
-  server.on('connection', connections.add);
+  server.on('connection', (socket) => connections.add(socket));
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen(port, host, resolve);

@@ -8,6 +8,10 @@ import { DEFAULTS } from './defaults.ts';
 
 const NAME = '/etc/eni-agent/config.yaml';
 
+function codeOf(error: unknown): string {
+  return error instanceof AgentError ? error.code : String(error);
+}
+
 function problemsOf(text: string): string[] {
   try {
     checkConfig(text, NAME);
@@ -313,7 +317,7 @@ describe('loading', () => {
     const path = join(root, NAME);
     await mkdir(join(root, '/etc/eni-agent'), { recursive: true, mode: 0o755 });
     await writeFile(path, '# hello\nlog:\n  level: debug\n', { mode: 0o644 });
-    const loaded = await loadConfig({ path, root }).catch(({ code }: AgentError) => code);
+    const loaded = await loadConfig({ path, root }).catch(codeOf);
     // To an unprivileged user the file is not root's.
     if (process.getuid?.() !== 0) expect(loaded).toBe('config-untrusted');
     else expect(loaded).toMatchObject({ config: { log: { level: 'debug' } } });

@@ -2,7 +2,7 @@ import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import type { AgentError } from '../../../src/errors.ts';
+import { AgentError } from '../../../src/errors.ts';
 import { createProvider } from '../../../src/metadata/create.ts';
 import { parseMetadataFile } from '../../../src/metadata/file.ts';
 import { formatInterfaceAddress } from '../../../src/model/net.ts';
@@ -128,7 +128,7 @@ describe('the provider', () => {
     const read = () =>
       provider.fetch().then(
         ({ instanceId }) => instanceId,
-        ({ code }: AgentError) => code,
+        (error: unknown) => (error instanceof AgentError ? error.code : String(error)),
       );
     await writeFile(path, HEAD, { mode: 0o644 });
     expect(await read()).toBe(ifRoot('ins-3g445roi'));

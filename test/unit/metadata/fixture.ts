@@ -33,7 +33,7 @@ export function startServer(): Promise<MetadataServer> {
 export async function eventually(condition: () => boolean): Promise<void> {
   const deadline = performance.now() + 2000;
   while (!condition()) {
-    if (performance.now() > deadline) throw new Error(`never came true: ${condition}`);
+    if (performance.now() > deadline) throw new Error(`never came true: ${condition.toString()}`);
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
 }

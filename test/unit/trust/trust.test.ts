@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { AgentError } from '../../../src/errors.ts';
+import { AgentError, errorMessage } from '../../../src/errors.ts';
 import { assertTrusted, readTrusted } from '../../../src/system/trust.ts';
 
 const isRoot = process.getuid?.() === 0;
@@ -79,7 +79,7 @@ test('what belongs to another user is refused with the command that mends it', a
 
 test('what is above the root folder does not matter', async () => {
   await chmod(join(root, 'etc'), 0o777);
-  const problem = await assertTrusted(file, folder).catch(({ message }: Error) => message);
+  const problem = await assertTrusted(file, folder).catch((error: unknown) => errorMessage(error));
   expect(problem).not.toContain('mode');
 });
 
