@@ -33,11 +33,10 @@ export async function runTransaction(
   const errnos = await kernel.rtnetlink.transact(steps.map((step) => requestOf(step, kernel.quirks)));
   const answered = steps.map((step, index) => ({ step, errno: errnos[index] ?? 0 }));
   const done = answered.filter(({ errno }) => errno === 0).map(({ step }) => step);
-  const refused = answered.filter(({ step, errno }) => errno !== 0 && !isAlreadyDone(step, errno));
-  const [first] = refused;
-  if (first === undefined) return { done, failure: null };
+  const refused = answered.find(({ step, errno }) => errno !== 0 && !isAlreadyDone(step, errno));
+  if (refused === undefined) return { done, failure: null };
   const leftBehind = await rollBack(kernel, done);
-  return { done: [], failure: refusalError(first, kernel, leftBehind) };
+  return { done: [], failure: refusalError(refused, kernel, leftBehind) };
 }
 
 /** Undoes in reverse order; returns in words what could not be undone. A link that is gone took everything with it. */

@@ -11,7 +11,7 @@ export function brokenCells(matrix: Matrix): readonly string[] {
 
 /** The addresses in whose name packets came, sorted. */
 export function sources(counts: PacketCounts | undefined): readonly string[] {
-  return Object.keys(counts ?? {}).sort();
+  return Object.keys(counts ?? {}).toSorted();
 }
 
 /** By MAC: in whose names an ENI sent, right and wrong. */

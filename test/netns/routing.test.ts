@@ -16,7 +16,7 @@ describe('an ENI with ten addresses in another subnet', () => {
     expect(result.stdout).toMatch(/steps done and verified in [\d.]+ ms\.$/);
     expect(brokenCells(await lab.matrix([VM_ADDRESS, ...ENI_ADDRESSES]))).toEqual([]);
     const counters = await lab.portCounters();
-    expect(sentBy(counters[mac])).toEqual({ own: [...ENI_ADDRESSES].sort(), spoofed: [] });
+    expect(sentBy(counters[mac])).toEqual({ own: [...ENI_ADDRESSES].toSorted(), spoofed: [] });
     expect(sentBy(counters[lab.primary.mac])).toEqual({ own: [VM_ADDRESS], spoofed: [] });
   });
 
