@@ -1,0 +1,272 @@
+import { chmod, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import fc from 'fast-check';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import type { InstanceMetadata } from '../../../src/model/metadata.ts';
+import {
+  addressBits,
+  type Family,
+  type IfName,
+  type InterfaceAddress,
+  type MacAddress,
+} from '../../../src/model/net.ts';
+import { type AgentState, EMPTY_STATE, type LastRun, type NicState } from '../../../src/model/state.ts';
+import { SYSCTL_NAMES } from '../../../src/model/sysctl.ts';
+import { createPaths, type Paths } from '../../../src/system/paths.ts';
+import { readState, setStateAside, writeState } from '../../../src/system/state-file.ts';
+import { ipAddress, network } from '../kernel/arbitraries.ts';
+import { bundleScript, makeFolder, removeFolder } from './script.ts';
+
+let root: string;
+let paths: Paths;
+
+beforeAll(async () => {
+  root = await makeFolder();
+});
+afterAll(() => removeFolder(root));
+
+beforeEach(async () => {
+  const folder = await makeFolder();
+  paths = createPaths(folder);
+  return () => removeFolder(folder);
+});
+
+const mac = fc
+  .uint8Array({ minLength: 5, maxLength: 5 })
+  .map((bytes) => `02:${Buffer.from(bytes).toString('hex').match(/../g)?.join(':')}` as MacAddress);
+const time = fc.date({ min: new Date(0), max: new Date('2100-01-01'), noInvalidDate: true });
+const isoTime = time.map((date) => date.toISOString());
+const family = fc.constantFrom<Family>(4, 6);
+const owned = fc.record({ before: fc.integer(), value: fc.integer() });
+const address: fc.Arbitrary<InterfaceAddress> = family.chain((each) =>
+  fc.record({ address: ipAddress(each), prefixLength: fc.nat(addressBits(each)) }),
+);
+const ifname = fc.stringMatching(/^[a-z][a-z0-9_.-]{0,14}$/).map((text) => text as IfName);
+const nic: fc.Arbitrary<NicState> = fc.record({
+  slot: fc.nat(255),
+  ifname,
+  detachedAt: fc.option(isoTime),
+  addresses: fc.array(address),
+  routes: fc.array(fc.record({ to: family.chain(network), via: family.chain(ipAddress) })),
+  sysctls: fc.dictionary(fc.constantFrom(...SYSCTL_NAMES), owned, { noNullPrototype: true }),
+  mtu: fc.option(owned),
+  files: fc.array(fc.string()),
+});
+const answer: fc.Arbitrary<InstanceMetadata> = fc.record({
+  instanceId: fc.option(fc.string()),
+  primaryMac: mac,
+  nics: fc.array(
+    fc.record(
+      {
+        mac,
+        addresses: fc.array(address, { minLength: 1 }),
+        gateway: ipAddress(4),
+        gateway6: ipAddress(6),
+      },
+      { requiredKeys: ['mac', 'addresses'] },
+    ),
+  ),
+  invalid: fc.array(fc.record({ mac, problem: fc.string() })),
+});
+const lastRun: fc.Arbitrary<LastRun> = fc.record({
+  at: isoTime,
+  trigger: fc.constantFrom('boot', 'link', 'kernel', 'metadata', 'timer', 'config', 'wake', 'command'),
+  outcome: fc.constantFrom('in-sync', 'applied', 'degraded', 'failed', 'rolled-back'),
+  steps: fc.nat(),
+  durationMs: fc.double({ min: 0, max: 1e6, noNaN: true }).map((value) => value + 0),
+  failures: fc.array(fc.record({ mac, message: fc.string() })),
+});
+const state: fc.Arbitrary<AgentState> = fc.record({
+  metadata: fc.option(fc.record({ readAt: isoTime, answer })),
+  nics: fc.dictionary(mac, nic, { noNullPrototype: true }),
+  lastRun: fc.option(lastRun),
+});
+
+const EXAMPLE: AgentState = {
+  metadata: {
+    readAt: '2026-11-22T10:00:00.000Z',
+    answer: {
+      instanceId: 'ins-3g445roi',
+      primaryMac: '02:00:00:00:00:01' as MacAddress,
+      nics: [{ mac: '02:00:00:00:00:02' as MacAddress, addresses: [interfaceAddress('10.0.1.4', 24)] }],
+      invalid: [],
+    },
+  },
+  nics: {
+    ['02:00:00:00:00:02' as MacAddress]: {
+      slot: 1,
+      ifname: 'eth1' as IfName,
+      detachedAt: null,
+      addresses: [interfaceAddress('10.0.1.4', 24)],
+      routes: [],
+      sysctls: { rp_filter: { before: 1, value: 2 } },
+      mtu: null,
+      files: ['/etc/sysconfig/network-scripts/ifcfg-eth1'],
+    },
+  },
+  lastRun: null,
+};
+
+function interfaceAddress(text: string, prefixLength: number): InterfaceAddress {
+  return { address: text as InterfaceAddress['address'], prefixLength };
+}
+
+async function writeText(text: string): Promise<void> {
+  await mkdir(paths.stateDirectory, { recursive: true });
+  await writeFile(paths.state, text);
+}
+
+describe('the state', () => {
+  test('is read as it was written, whatever it is', async () => {
+    await fc.assert(
+      fc.asyncProperty(state, async (written) => {
+        await writeState(paths, written, { durable: false });
+        expect(await readState(paths)).toEqual({ state: written, rejected: null });
+      }),
+      { numRuns: 200 },
+    );
+  });
+
+  test('that nobody wrote is the empty one, and reading makes nothing', async () => {
+    expect(await readState(paths)).toEqual({ state: EMPTY_STATE, rejected: null });
+    expect(await readdir(paths.root)).toEqual([]);
+  });
+
+  test("is root's alone", async () => {
+    await writeState(paths, EXAMPLE, { durable: true });
+    expect((await stat(paths.state)).mode & 0o777).toBe(0o600);
+    expect((await stat(paths.stateDirectory)).mode & 0o777).toBe(0o700);
+  });
+
+  test('is the same text for the same state, with the NICs by slot', async () => {
+    const nics = { ...EXAMPLE.nics, ['02:00:00:00:00:01']: { ...Object.values(EXAMPLE.nics)[0], slot: 0 } };
+    await writeState(paths, { ...EXAMPLE, nics } as AgentState, { durable: false });
+    const text = await readFile(paths.state, 'utf8');
+    expect(text.indexOf('"slot": 0')).toBeLessThan(text.indexOf('"slot": 1'));
+    await writeState(paths, (await readState(paths)).state, { durable: false });
+    expect(await readFile(paths.state, 'utf8')).toBe(text);
+  });
+
+  test('that may not be read is an error, not an empty one', async () => {
+    await writeState(paths, EXAMPLE, { durable: false });
+    await chmod(paths.state, 0o000);
+    const reader = await bundleScript(
+      root,
+      `import { readState } from '../../../src/system/state-file.ts';
+      import { createPaths } from '../../../src/system/paths.ts';
+      try { await readState(createPaths(process.argv[2])); process._rawDebug('read'); }
+      catch (error) { process._rawDebug(error.code + ' ' + error.message); }`,
+    );
+    expect((await reader.runUnprivileged(paths.root)).all).toMatch(
+      /^state-unreadable reading \S+state\.json: EACCES: .*; run as root$/,
+    );
+  });
+
+  test('that is a folder is an error as well', async () => {
+    await mkdir(paths.state, { recursive: true });
+    await expect(readState(paths)).rejects.toMatchObject({
+      code: 'state-unreadable',
+      message: expect.stringMatching(/EISDIR/),
+    });
+  });
+
+  test('that cannot be written says where', async () => {
+    await mkdir(paths.below('/var'), { recursive: true });
+    await writeFile(paths.below('/var/lib'), '');
+    await expect(writeState(paths, EXAMPLE, { durable: true })).rejects.toMatchObject({
+      code: 'file-failed',
+      message: expect.stringContaining(`writing ${paths.stateDirectory}: `),
+    });
+  });
+});
+
+describe('a file that cannot be understood', () => {
+  test('because it ends too early, wherever it does, is not used', async () => {
+    await writeState(paths, EXAMPLE, { durable: false });
+    const whole = await readFile(paths.state);
+    // Without its last line feed it is whole.
+    for (let length = 0; length < whole.length - 1; length += 1) {
+      await writeFile(paths.state, whole.subarray(0, length));
+      const { state: read, rejected } = await readState(paths);
+      expect(rejected?.asideName, `cut to ${length} bytes`).toBe('state.json.corrupt');
+      expect(read).toEqual(EMPTY_STATE);
+    }
+  });
+
+  test.each([
+    ['garbage', '\u0000\u0001\u0002', /not JSON/],
+    ['another kind of JSON', '[]', /^version: /],
+    ['null', 'null', /^it: /],
+    ['no version', '{}', /^version: /],
+    ['an older version', '{"version":0}', /^version: /],
+    ['a version that is no number', '{"version":"1"}', /^version: /],
+  ])('(%s) is not used, and says why', async (_name, text, problem) => {
+    await writeText(text);
+    const { state: read, rejected } = await readState(paths);
+    expect(read).toEqual(EMPTY_STATE);
+    expect(rejected).toEqual({
+      problem: expect.stringMatching(problem),
+      asideName: 'state.json.corrupt',
+    });
+  });
+
+  test('of a newer version is named after it', async () => {
+    await writeText('{"version":2,"what":"the future"}');
+    expect((await readState(paths)).rejected).toEqual({
+      problem: 'it is of version 2, and this agent knows version 1',
+      asideName: 'state.json.version-2',
+    });
+  });
+
+  const NIC = 'nics.0';
+  test.each<[string, unknown]>([
+    ['metadata', 1],
+    ['metadata.readAt', 'yesterday'],
+    ['metadata.answer.primaryMac', '02:00:00:00:00'],
+    ['metadata.answer.nics.0.addresses', []],
+    ['metadata.answer.nics.0.addresses.0.address', '10.0.1.04'],
+    ['metadata.answer.nics.0.gateway', '10.0.1.1; rm -rf /'],
+    [`${NIC}.mac`, 'ff:ff:ff:ff:ff:ff'],
+    [`${NIC}.slot`, 256],
+    [`${NIC}.slot`, 0.5],
+    [`${NIC}.ifname`, '../eth1'],
+    [`${NIC}.detachedAt`, 0],
+    [`${NIC}.addresses.0.prefixLength`, 33],
+    [`${NIC}.addresses.0.prefixLength`, '24'],
+    [`${NIC}.routes`, [{ to: '10.0.1.4/24', via: '10.0.1.1' }]],
+    [`${NIC}.sysctls.rp_filter.before`, 1.5],
+    [`${NIC}.sysctls.accept_local`, { before: 0, value: 1 }],
+    [`${NIC}.mtu`, 1500],
+    [`${NIC}.files`, [1]],
+    ['lastRun', { at: 'x' }],
+  ])('because of a wrong %s is not used, and says where', async (place, value) => {
+    await writeState(paths, EXAMPLE, { durable: false });
+    const json = JSON.parse(await readFile(paths.state, 'utf8'));
+    const keys = place.split('.');
+    const last = keys.pop() ?? '';
+    keys.reduce((inner, key) => inner[key], json)[last] = value;
+    await writeText(JSON.stringify(json));
+    const { state: read, rejected } = await readState(paths);
+    expect(read).toEqual(EMPTY_STATE);
+    expect(rejected?.problem).toContain(place.split('.').slice(0, 2).join('.'));
+  });
+
+  test('is set aside whole, and what was set aside before stays', async () => {
+    for (const text of ['first', 'second', 'third']) {
+      await writeText(text);
+      const { rejected } = await readState(paths);
+      const aside = await setStateAside(paths, rejected?.asideName ?? '');
+      expect(await readFile(aside, 'utf8')).toBe(text);
+    }
+    expect((await readdir(paths.stateDirectory)).toSorted()).toEqual([
+      'state.json.corrupt',
+      'state.json.corrupt.2',
+      'state.json.corrupt.3',
+    ]);
+    expect((await readState(paths)).rejected).toBeNull();
+  });
+
+  test('that is gone before it is set aside says so', async () => {
+    await mkdir(paths.stateDirectory, { recursive: true });
+    await expect(setStateAside(paths, 'state.json.corrupt')).rejects.toMatchObject({ code: 'file-failed' });
+  });
+});
