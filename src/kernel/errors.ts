@@ -61,6 +61,9 @@ function meaningsOf({ kind, interface: ifname }: ErrnoContext): Meanings {
   switch (kind) {
     case 'add-route':
       return {
+        // Only main says so: in our tables a route takes the place of the one that is there.
+        EEXIST:
+          'main has another route to that destination; remove it, or take this one out of the configuration',
         ENETUNREACH: `the gateway is in no subnet of ${ifname}`,
         EHOSTUNREACH: `the gateway is in no subnet of ${ifname}`,
         EINVAL: `the gateway is an address of this host, or ${ifname} cannot take such a route`,

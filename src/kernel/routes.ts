@@ -1,7 +1,7 @@
 /** Routes of all tables. */
 
 import { AgentError } from '../errors.ts';
-import type { Nexthop, Route, RouteType } from '../model/host.ts';
+import { MAIN_TABLE, type Nexthop, type Route, type RouteType } from '../model/host.ts';
 import { defaultCidr, type Family, familyOf, type IpAddress, ipToBytes, splitCidr } from '../model/net.ts';
 import {
   type Attribute,
@@ -14,6 +14,7 @@ import {
   type KernelRequest,
   malformed,
   NLM_F_CREATE,
+  NLM_F_EXCL,
   NLM_F_REPLACE,
   readS32,
   readU8,
@@ -134,17 +135,39 @@ function decodeGateway(attributes: AttributeMap, family: Family): IpAddress | nu
   return via === undefined || readU16(via, 0) !== addressFamily(6) ? null : decodeAddress(via.subarray(2), 6);
 }
 
+export interface AddRouteOptions {
+  /** Take the gateway for a neighbour without looking it up: see `needsOnlink`. */
+  readonly onlink: boolean;
+  /** What is at the route's place may go; without it the kernel says EEXIST. By default in every table but main. */
+  readonly replace?: boolean;
+}
+
 /**
- * Adds the route, or puts it in the place of the one with its table, destination and metric.
- * @param options.onlink take the gateway for a neighbour without looking it up: see `needsOnlink`
+ * Adds the route, or puts it in the place of the one with its table, destination and metric. Such a one in main is somebody
+ * else's, and stays, unless the caller knows better.
  */
-export function addRouteRequest(route: Route, { onlink }: { readonly onlink: boolean }): KernelRequest {
+export function addRouteRequest(route: Route, options: AddRouteOptions): KernelRequest {
+  const { onlink, replace = route.table !== MAIN_TABLE } = options;
   const isOnlink = onlink && route.nexthops.some(({ gateway }) => gateway !== null);
   return {
     type: RTM_NEWROUTE,
-    flags: NLM_F_CREATE | NLM_F_REPLACE,
+    flags: NLM_F_CREATE | (replace ? NLM_F_REPLACE : NLM_F_EXCL),
     body: encodeRoute(route, nexthopAttributes(route), isOnlink ? RTNH_F_ONLINK : 0),
   };
+}
+
+/** Whether the kernel has room for one of the two only: what NLM_F_REPLACE and NLM_F_EXCL compare (fib_table_insert, fib6_add_rt2node). */
+export function isSamePlace(a: Route, b: Route): boolean {
+  return (
+    a.family === b.family &&
+    a.table === b.table &&
+    a.destination === b.destination &&
+    storedMetric(a) === storedMetric(b)
+  );
+}
+
+function storedMetric({ family, metric }: Route): number {
+  return metric === 0 && family === 6 ? IPV6_DEFAULT_METRIC : metric;
 }
 
 /**
@@ -172,7 +195,7 @@ function encodeRoute(route: Route, nexthops: readonly Attribute[], flags: number
   const table = route.table < RT_TABLE_LOCAL ? route.table : RT_TABLE_UNSPEC;
   const type = ROUTE_TYPE_NUMBER[route.type];
   const fixed = [addressFamily(route.family), prefixLength, 0, 0, table, route.protocol, route.scope, type];
-  const metric = route.metric === 0 && route.family === 6 ? IPV6_DEFAULT_METRIC : route.metric;
+  const metric = storedMetric(route);
   const attributes: Attribute[] = [[RTA_TABLE, route.table]];
   if (prefixLength > 0) attributes.push([RTA_DST, ipToBytes(address)]);
   if (metric > 0) attributes.push([RTA_PRIORITY, metric]);

@@ -528,9 +528,10 @@ describe('a socket', () => {
     expect(rules.filter(isOurs)).toHaveLength(1);
   });
 
-  const many = Array.from({ length: 1000 }, (_, n) => n);
+  /** More than are read in one go: the event loop turns meanwhile. */
+  const many = Array.from({ length: 3000 }, (_, n) => n);
   const subnets = many.map((n) => `10.77.${n >> 8}.${n & 255}/32`);
-  const networks = many.slice(0, 300).map((n) => `2001:db8:${(n + 0x1000).toString(16)}::/48`);
+  const networks = many.map((n) => `2001:db8:${(n + 0x1000).toString(16)}::/48`);
 
   test('lists the addresses that stay whole and once while others change', async () => {
     await change(...subnets.map((text) => addAddressRequest(address(text))));
@@ -569,11 +570,12 @@ describe('a socket', () => {
     const flickering = (async () => {
       while (!isDone) {
         await other.transact([on]);
-        await setTimeout(Math.random() * 3);
+        await setTimeout(Math.random() * 20);
         await other.transact([off]);
+        await setTimeout(Math.random() * 20);
       }
     })();
-    for (let round = 0; round < 40; round += 1) {
+    for (let round = 0; round < 20; round += 1) {
       const listed = await list().catch(expectAgentError);
       if (listed === undefined) continue;
       listings += 1;
@@ -582,7 +584,7 @@ describe('a socket', () => {
     isDone = true;
     await flickering;
     other.close();
-    expect(listings).toBeGreaterThan(10);
+    expect(listings).toBeGreaterThan(0);
   }
 
   test('has nothing to list of a family that the kernel does not have', async () => {
