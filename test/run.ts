@@ -12,7 +12,7 @@ function main(): number {
   const built = run({ command: 'npm', args: ['run', '--silent', 'build'], env: {} });
   if (built !== 0) return built;
   const missing = missingTools();
-  const refusal = missing.some(({ essential }) => essential) ? 'tools are missing' : whyNotEnter();
+  const refusal = missing.length > 0 ? 'tools are missing' : whyNotEnter();
   const vitest = [process.execPath, VITEST, 'run', '--configLoader', 'runner', ...process.argv.slice(2)];
   const code =
     refusal === undefined
@@ -20,7 +20,7 @@ function main(): number {
       : run({ command: process.execPath, args: [...vitest.slice(1), '--project', 'unit'], env: {} });
   const skipped = [
     ...(refusal === undefined ? [] : [`all tests on a real kernel (project netns): ${refusal}`]),
-    ...missing.map((tool) => `what needs ${tool.tool}: it is not installed; apt-get install ${tool.package}`),
+    ...missing.map((tool) => `${tool.tool} is not installed; apt-get install ${tool.package}`),
   ];
   if (skipped.length === 0) return code;
   console.error(['', 'SKIPPED:', ...skipped.map((line) => `  - ${line}`)].join('\n'));

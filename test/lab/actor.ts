@@ -1,5 +1,6 @@
 /** The process that lives in a namespace of the lab; it ends when the lab's process goes away. */
 import net from 'node:net';
+import { errorMessage } from '../../src/errors.ts';
 import {
   type Fault,
   type MetadataServer,
@@ -30,14 +31,15 @@ const OUTCOMES: Readonly<Record<string, ConnectResult['outcome']>> = {
 function run(): void {
   const handlers = { ...trafficHandlers(), ...metadataHandlers() };
   process.on('disconnect', () => process.exit(0));
-  process.on('message', async (request: ActorRequest) => {
-    const handle = handlers[request.command] as (args: unknown) => Promise<unknown>;
+  const answer = async ({ id, command, arguments: args }: ActorRequest): Promise<void> => {
+    const handle = handlers[command] as (args: unknown) => Promise<unknown>;
     try {
-      reply({ id: request.id, result: await handle(request.arguments) });
+      reply({ id, result: await handle(args) });
     } catch (error) {
-      reply({ id: request.id, error: error instanceof Error ? error.message : String(error) });
+      reply({ id, error: errorMessage(error) });
     }
-  });
+  };
+  process.on('message', (request: ActorRequest) => void answer(request));
   reply({ ready: true });
 }
 

@@ -95,12 +95,12 @@ export class Cloud {
       await this.#actor.call('setFault', { fault });
     },
     down: async () => {
-      await this.#actor.call('stopMetadata', {});
+      await this.#actor.call('stopMetadata', null);
     },
     up: async () => {
       await this.#actor.call('startMetadata', { host: METADATA_ADDRESS, port: METADATA_PORT });
     },
-    requests: () => this.#actor.call('readRequests', {}),
+    requests: () => this.#actor.call('readRequests', null),
     hide: async (mac) => {
       this.#hidden.add(this.#eni(mac).mac);
       await this.#publish();

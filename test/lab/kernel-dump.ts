@@ -17,8 +17,8 @@ const LINKS = v.array(
 
 /** Flags that follow the carrier, which the kernel reports in its own time. */
 const VOLATILE_FLAGS = new Set(['LOWER_UP', 'NO-CARRIER', 'M-DOWN']);
-/** Lifetimes count down; `tentative` ends with duplicate address detection. */
-const VOLATILE_WORDS = / valid_lft \S+ preferred_lft \S+| tentative| expires \d+sec|\\/g;
+/** A link that comes back has another index; lifetimes count down; `tentative` ends with duplicate address detection. */
+const VOLATILE_WORDS = /^\d+: +| valid_lft \S+ preferred_lft \S+| tentative| expires \d+sec|\\/g;
 
 /** A section per kind of object, each sorted. */
 export async function dumpKernel(namespace: string): Promise<string> {
@@ -46,7 +46,7 @@ async function readLinks(namespace: string): Promise<readonly string[]> {
         .filter(Boolean)
         .join(' ');
     })
-    .sort();
+    .toSorted();
 }
 
 async function readLines(namespace: string, command: readonly string[]): Promise<readonly string[]> {
@@ -55,5 +55,5 @@ async function readLines(namespace: string, command: readonly string[]): Promise
   return stdout
     .split('\n')
     .map((line) => line.replace(VOLATILE_WORDS, '').trim())
-    .sort();
+    .toSorted();
 }

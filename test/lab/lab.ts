@@ -67,20 +67,17 @@ export async function createLab({ actorBundle }: LabOptions): Promise<Lab> {
   };
   try {
     await addNamespaces(names.map(namespaceOf));
-    const [fabric] = await allSettled([buildNetwork(namespaceOf(VPC), machines), ...names.map(startActor)]);
+    const network = buildNetwork(namespaceOf(VPC), machines);
+    const starts = names.map(startActor);
+    // When one fails the others are not left running.
+    await Promise.allSettled([network, ...starts]);
+    await Promise.all(starts);
+    const fabric = await network;
     return await assemble({ actors, fabric, machines, scratch, cleanUp });
   } catch (error) {
     await cleanUp();
     throw error;
   }
-}
-
-/** Like Promise.all, but when one fails the others are not left running. */
-async function allSettled<T extends readonly unknown[]>(
-  promises: readonly [...{ [Index in keyof T]: Promise<T[Index]> }],
-): Promise<T> {
-  await Promise.allSettled(promises);
-  return (await Promise.all(promises)) as unknown as T;
 }
 
 async function buildNetwork(vpc: string, machines: readonly Machine[]): Promise<Fabric> {
@@ -129,10 +126,11 @@ async function assemble(parts: {
     portCounters: () => fabric.counters(),
     assertUntouched: () => assertUntouched(vm, untouchables),
     close: async () => {
-      const touched = await assertUntouched(vm, untouchables).catch((error: unknown) => error);
+      const untouched = assertUntouched(vm, untouchables);
+      await Promise.allSettled([untouched]);
       const deaths = await cleanUp();
       if (deaths.length > 0) throw new Error(`closing the lab: ${deaths.join('; ')}`);
-      if (touched !== undefined) throw touched;
+      await untouched;
     },
   };
 }

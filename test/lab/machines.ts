@@ -24,7 +24,7 @@ export interface Machine {
 }
 
 export const VM = 'vm';
-export const ROUTER = 'router';
+const ROUTER = 'router';
 
 /** CentOS sets rp_filter to 1; the others are the kernel's defaults, written out since a namespace inherits its creator's. */
 const VM_SYSCTLS = {

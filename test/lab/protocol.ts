@@ -35,11 +35,11 @@ export interface ActorCommands {
     readonly result: null;
   };
   /** New connections are refused until it is started again. */
-  readonly stopMetadata: { readonly arguments: Record<never, never>; readonly result: null };
+  readonly stopMetadata: { readonly arguments: null; readonly result: null };
   readonly setMetadata: { readonly arguments: ServedModel; readonly result: null };
   readonly setFault: { readonly arguments: { readonly fault: Fault | null }; readonly result: null };
   readonly readRequests: {
-    readonly arguments: Record<never, never>;
+    readonly arguments: null;
     readonly result: readonly ServedRequest[];
   };
 }

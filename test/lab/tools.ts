@@ -1,4 +1,4 @@
-/** The programs that the tests call, and the Debian packages they come in. */
+/** The programs that the tests on a real kernel call, and the Debian packages they come in. */
 import { accessSync, constants } from 'node:fs';
 import path from 'node:path';
 
@@ -12,26 +12,21 @@ const PACKAGES = {
   ping: 'iputils-ping',
 } as const;
 
-export type Tool = keyof typeof PACKAGES;
-
-/** Without these there is no lab at all; a test that needs another one says so with `test.skipIf(!hasTool('strace'))`. */
-const LAB_TOOLS: readonly Tool[] = ['ip', 'nft', 'unshare', 'nsenter', 'mount'];
+type Tool = keyof typeof PACKAGES;
 
 export interface MissingTool {
   readonly tool: Tool;
   readonly package: string;
-  /** The lab itself needs it. */
-  readonly essential: boolean;
 }
 
-export function hasTool(tool: Tool): boolean {
+function hasTool(tool: Tool): boolean {
   return (process.env['PATH'] ?? '').split(':').some((folder) => isExecutable(path.join(folder, tool)));
 }
 
 export function missingTools(): readonly MissingTool[] {
   return (Object.keys(PACKAGES) as Tool[])
     .filter((tool) => !hasTool(tool))
-    .map((tool) => ({ tool, package: PACKAGES[tool], essential: LAB_TOOLS.includes(tool) }));
+    .map((tool) => ({ tool, package: PACKAGES[tool] }));
 }
 
 function isExecutable(file: string): boolean {

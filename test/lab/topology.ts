@@ -18,8 +18,8 @@ export interface Subnet {
 
 /** Link-local, the same in every subnet, as on Tencent. */
 export const GATEWAY6 = 'fe80::feee:ffff:feff:ffff';
-export const PREFIX_LENGTH = 24;
-export const PREFIX_LENGTH6 = 64;
+const PREFIX_LENGTH = 24;
+const PREFIX_LENGTH6 = 64;
 export const NETMASK = '255.255.255.0';
 
 export const METADATA_ADDRESS = '169.254.0.23';

@@ -49,7 +49,7 @@ USERCTL=no
 
 /** A line per file: mode, path, digest of the content; with `identity` also inode and time of change. */
 export async function describeTree(root: string, identity: boolean): Promise<readonly string[]> {
-  const names = (await readdir(root, { recursive: true })).sort();
+  const names = (await readdir(root, { recursive: true })).toSorted();
   return Promise.all(names.map((name) => describeFile(root, name, identity)));
 }
 

@@ -103,7 +103,9 @@ async function runAgent(
     timeout: killAfterMs ?? AGENT_DEADLINE_MS,
     killSignal: 'SIGKILL',
   });
-  if (result.timedOut && killAfterMs === undefined) throw result;
+  if (result.timedOut && killAfterMs === undefined) {
+    throw new Error(`running the agent: no end within ${AGENT_DEADLINE_MS} ms`, { cause: result });
+  }
   return {
     exitCode: result.exitCode ?? null,
     stdout: result.stdout,
