@@ -138,21 +138,21 @@ class RtnetlinkSocket implements Rtnetlink {
   /** undefined when the objects changed meanwhile. */
   async #dumpOnce(request: KernelRequest): Promise<Uint8Array[] | undefined> {
     const bodies: Uint8Array[] = [];
-    let interrupted = false;
-    let errno = 0;
+    const outcome = { isInterrupted: false, errno: 0 };
     await this.#exchange([request], ({ type, flags, body }) => {
-      interrupted ||= (flags & NLM_F_DUMP_INTR) !== 0;
+      outcome.isInterrupted ||= (flags & NLM_F_DUMP_INTR) !== 0;
       if (type === NLMSG_ERROR || type === NLMSG_DONE) {
-        errno = body.length === 0 ? 0 : 0 - readS32(body);
+        outcome.errno = body.length === 0 ? 0 : 0 - readS32(body);
         return true;
       }
       bodies.push(body);
       return false;
     });
+    const { isInterrupted, errno } = outcome;
     // A kernel without a family (ipv6.disable=1) has no objects of it.
     if (errno === constants.errno.EAFNOSUPPORT || errno === constants.errno.EOPNOTSUPP) return [];
     if (errno !== 0) throw lost(`dump ${request.type} failed with errno ${errno}`);
-    return interrupted ? undefined : bodies;
+    return isInterrupted ? undefined : bodies;
   }
 
   /** The last request alone asks for an acknowledgement: the kernel answers every failure anyway, and works in order. */
