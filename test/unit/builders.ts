@@ -314,7 +314,7 @@ export function tableOf(host: HostState, table: number, family: Family = 4): rea
     .filter((entry) => entry.table === table && entry.family === family)
     .map((entry) =>
       describeRoute(entry, name)
-        .replace(/ table \d+/, '')
+        .replace(/ table \w+/, '')
         .replace(/ metric (0|1024)$/, ''),
     )
     .toSorted();
