@@ -644,15 +644,7 @@ function expectAgentError(error: unknown): undefined {
 
 /** Runs a module in a process of its own and answers what it says. */
 async function runScript(wrapper: readonly string[], script: string): Promise<string> {
-  const [command, ...args] = [
-    ...wrapper,
-    process.execPath,
-    '--import',
-    'tsx',
-    '--input-type=module',
-    '-e',
-    script,
-  ];
-  const { all } = await execa(command as string, args, { all: true, timeout: 10_000 });
+  const node = [process.execPath, '--import', 'tsx', '--input-type=module', '-e', script];
+  const { all } = await execa('env', [...wrapper, ...node], { all: true, timeout: 10_000 });
   return all;
 }
