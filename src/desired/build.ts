@@ -1,15 +1,15 @@
 /** From what the cloud says and what the host is to what should be. Pure: the same input gives the same answer. */
 import type { Config } from '../model/config.ts';
 import type { Deferral, DesiredFiles, DesiredInterface, DesiredState, NicProblem } from '../model/desired.ts';
-import { scriptPath } from '../model/files.ts';
-import type { HostState } from '../model/host.ts';
+import { scriptPath, scriptPaths } from '../model/files.ts';
+import type { HostState, Link } from '../model/host.ts';
 import type { InstanceMetadata } from '../model/metadata.ts';
 import type { IpAddress, MacAddress } from '../model/net.ts';
 import type { NicState } from '../model/state.ts';
 import type { Templates } from '../model/templates.ts';
 import { addressesToSet, excludedNetworks, type KnownNic, listedAddresses } from './addresses.ts';
 import { attachedFiles, foreignConfiguration, hasFileBackend, withdrawnFiles } from './files.ts';
-import { type CloudNic, findLink, joinNics } from './nics.ts';
+import { type CloudNic, findLink, isManaged, joinNics } from './nics.ts';
 import { renderNetworkScripts } from './render.ts';
 import { familiesOf, fileRoutes, mainRoutes, tableRoutes } from './routes.ts';
 import { fileRules, nicRules } from './rules.ts';
@@ -29,6 +29,9 @@ interface Build extends DesiredInput {
   readonly managed: readonly KnownNic[];
   readonly slots: ReadonlyMap<MacAddress, SlotChoice>;
   readonly needsPrimaryRouting: boolean;
+  readonly leavingLinks: readonly number[];
+  /** The files of every NIC that is managed: nobody else's to remove, whatever the NIC of that name was before. */
+  readonly claimedPaths: ReadonlySet<string>;
   readonly problems: NicProblem[];
 }
 
@@ -47,13 +50,16 @@ export function buildDesired(input: DesiredInput): DesiredState {
   const leftMacs = new Set(left.map(({ mac }) => mac));
   const managed = candidates.filter(({ mac }) => !leftMacs.has(mac));
   const deferrals = [...joined.deferrals, ...left];
-  const withdrawn = withdrawnNics(input);
+  const claimedPaths = new Set(managed.flatMap(({ link }) => scriptPaths(link.ifname)));
+  const withdrawn = withdrawnNics(input, claimedPaths);
   const build: Build = {
     ...input,
     cloudNics: joined.nics,
     managed,
     slots,
     needsPrimaryRouting: needsPrimaryRouting(input, managed, deferrals),
+    leavingLinks: withdrawn.flatMap(({ linkIndex }) => linkIndex ?? []),
+    claimedPaths,
     problems: [],
   };
   const interfaces = [...managed.map((nic) => attached(nic, build)), ...withdrawn];
@@ -112,7 +118,7 @@ function needsPrimaryRouting(
 }
 
 function attached(nic: KnownNic, build: Build): DesiredInterface {
-  const { host, config, cloudNics } = build;
+  const { host, config, cloudNics, leavingLinks } = build;
   const slot = build.slots.get(nic.mac)?.slot ?? 0;
   const table = config.routing.tableBase + slot;
   const isRouted = nic.role === 'secondary' || build.needsPrimaryRouting;
@@ -130,7 +136,7 @@ function attached(nic: KnownNic, build: Build): DesiredInterface {
     mtu: nic.config.mtu,
     addresses: addressesToSet(nic),
     excluded: excludedNetworks(nic),
-    routes: isRouted ? tableRoutes(nic, { host, config, cloudNics, table }) : [],
+    routes: isRouted ? tableRoutes(nic, { host, config, cloudNics, leavingLinks, table }) : [],
     mainRoutes: mainRoutes(nic),
     rules: isRouted ? nicRules(nic, { table, owned, listedElsewhere }) : [],
     sysctls: isInvolved ? nicSysctls(nic, { host, config, managed: build.managed }) : [],
@@ -162,19 +168,32 @@ function renderedFiles(nic: KnownNic, table: number, build: Build): DesiredFiles
     build.problems.push({ mac: nic.mac, message: `${rendered.problem}; ${kept}` });
     return null;
   }
-  return attachedFiles(nic, rendered.files, build.host);
+  return attachedFiles(nic, rendered.files, build.host, build.claimedPaths);
 }
 
-/** NICs that we set up and that the metadata does not list any more. */
-function withdrawnNics({ metadata, host, config }: DesiredInput): readonly DesiredInterface[] {
+/** NICs that we set up and that the metadata does not list any more, unless the operator has taken them from us. */
+function withdrawnNics(
+  { metadata, host, config }: DesiredInput,
+  claimedPaths: ReadonlySet<string>,
+): readonly DesiredInterface[] {
   const listed = new Set<string>([...metadata.nics, ...metadata.invalid].map(({ mac }) => mac));
   return Object.entries(host.state.nics)
     .filter(([mac, { detachedAt }]) => detachedAt === null && !listed.has(mac))
-    .map(([mac, nic]) => withdrawn(mac as MacAddress, nic, host, config));
+    .map(([mac, nic]) => ({ mac: mac as MacAddress, nic, link: findLink(mac as MacAddress, host.links) }))
+    .filter(
+      ({ mac, link }) =>
+        link === undefined || isManaged({ mac, role: 'secondary', link, subnets: [] }, config),
+    )
+    .map(({ mac, nic, link }) => withdrawn(mac, nic, link, withdrawnFiles(mac, host, claimedPaths), config));
 }
 
-function withdrawn(mac: MacAddress, nic: NicState, host: HostState, config: Config): DesiredInterface {
-  const link = findLink(mac, host.links);
+function withdrawn(
+  mac: MacAddress,
+  nic: NicState,
+  link: Link | undefined,
+  files: DesiredFiles,
+  config: Config,
+): DesiredInterface {
   return {
     mac,
     ifname: link?.ifname ?? nic.ifname,
@@ -190,6 +209,6 @@ function withdrawn(mac: MacAddress, nic: NicState, host: HostState, config: Conf
     mainRoutes: [],
     rules: [],
     sysctls: [],
-    files: withdrawnFiles(mac, host),
+    files,
   };
 }

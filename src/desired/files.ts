@@ -7,16 +7,15 @@ import {
   isOurs,
   NETWORK_SCRIPTS,
   originalPath,
-  SCRIPT_KINDS,
-  scriptPath,
+  scriptPaths,
 } from '../model/files.ts';
 import type { HostFile, HostState, Link } from '../model/host.ts';
-import type { MacAddress } from '../model/net.ts';
+import { type MacAddress, parseIfName } from '../model/net.ts';
 import type { CloudNic } from './nics.ts';
 
 /** Files of others that configure this NIC: its five, and any ifcfg that names it or its MAC. */
 export function othersFiles(nic: CloudNic, host: HostState): readonly HostFile[] {
-  const own = new Set(SCRIPT_KINDS.map((kind) => scriptPath(kind, nic.link.ifname)));
+  const own = new Set(scriptPaths(nic.link.ifname));
   return host.files.filter(
     (file) =>
       !isOurs(file) && !isOriginal(file.path) && (own.has(file.path) || names(file, nic.link, nic.mac)),
@@ -35,22 +34,29 @@ export function hasFileBackend(host: HostState, config: Config): boolean {
   return backend === 'network-scripts' || (backend === 'auto' && host.hasNetworkScripts);
 }
 
-export function attachedFiles(nic: CloudNic, present: readonly DesiredFile[], host: HostState): DesiredFiles {
+/** `claimed`: the paths of all NICs that are managed. After a rename what this NIC had may be another's. */
+export function attachedFiles(
+  nic: CloudNic,
+  present: readonly DesiredFile[],
+  host: HostState,
+  claimed: ReadonlySet<string>,
+): DesiredFiles {
   const wanted = new Set(present.map(({ path }) => path));
-  const own = SCRIPT_KINDS.map((kind) => scriptPath(kind, nic.link.ifname));
+  const former = rememberedFiles(nic.mac, host).filter((path) => !claimed.has(path));
   const ours = new Set(host.files.filter(isOurs).map(({ path }) => path));
-  const absent = new Set(
-    [...own, ...rememberedFiles(nic.mac, host)].filter((path) => ours.has(path) && !wanted.has(path)),
+  const absent = [...scriptPaths(nic.link.ifname), ...former].filter(
+    (path) => ours.has(path) && !wanted.has(path),
   );
-  return { present, displaced: othersFiles(nic, host).map(({ path }) => path), absent: [...absent] };
+  return { present, displaced: othersFiles(nic, host).map(({ path }) => path), absent };
 }
 
 /** What is left of a NIC that is gone: our files, and the originals that they replaced. */
-export function withdrawnFiles(mac: MacAddress, host: HostState): DesiredFiles {
+export function withdrawnFiles(mac: MacAddress, host: HostState, claimed: ReadonlySet<string>): DesiredFiles {
   const byPath = new Map(host.files.map((file) => [file.path, file]));
   const absent = rememberedFiles(mac, host).filter((path) => {
     const file = byPath.get(path);
-    return file === undefined ? byPath.has(originalPath(path)) : isOurs(file);
+    const isLeft = file === undefined ? byPath.has(originalPath(path)) : isOurs(file);
+    return isLeft && !claimed.has(path);
   });
   return { present: [], displaced: [], absent };
 }
@@ -60,8 +66,8 @@ function rememberedFiles(mac: MacAddress, host: HostState): readonly string[] {
   const recovered = host.files
     .filter((file) => isOurs(file) && valueOf(file, 'HWADDR')?.toLowerCase() === mac)
     .flatMap(({ path }) => {
-      const ifname = path.slice(`${NETWORK_SCRIPTS}/ifcfg-`.length);
-      return SCRIPT_KINDS.map((kind) => `${NETWORK_SCRIPTS}/${kind}-${ifname}`);
+      const ifname = parseIfName(path.slice(`${NETWORK_SCRIPTS}/ifcfg-`.length));
+      return ifname === undefined ? [] : scriptPaths(ifname);
     });
   return [...new Set([...(host.state.nics[mac]?.files ?? []), ...recovered])];
 }

@@ -136,6 +136,10 @@ function subnetsOf(reading: NicMetadata | null, link: Link | undefined): readonl
 
 type Matchable = Pick<CloudNic, 'mac' | 'role' | 'subnets'> & { readonly link: Link | undefined };
 
+export function isManaged(nic: Matchable, config: Config): boolean {
+  return configOf(nic, config).manage;
+}
+
 function configOf(nic: Matchable, config: Config): InterfaceConfig {
   return config.interfaces.find(({ match }) => matches(match, nic)) ?? DEFAULT_INTERFACE;
 }

@@ -11,6 +11,7 @@ import {
   familyOf,
   IPV6_LINK_LOCAL,
   type IpAddress,
+  isLinkLocal,
   networkOf,
   splitCidr,
 } from '../model/net.ts';
@@ -25,6 +26,8 @@ export interface RouteContext {
   readonly config: Config;
   /** Every NIC of the cloud that has a link, managed or not. */
   readonly cloudNics: readonly CloudNic[];
+  /** Links of NICs that are being withdrawn: nothing is thrown to them while they still have routes. */
+  readonly leavingLinks: readonly number[];
   readonly table: number;
 }
 
@@ -117,12 +120,12 @@ function unreachableDefault(table: number, family: Family): DesiredRoute {
 /** What main routes beyond the cloud's NICs (bridges, VPNs) stays reachable from this NIC's addresses. */
 function throwRoutes(
   nic: KnownNic,
-  { host, config, cloudNics, table }: RouteContext,
+  { host, config, cloudNics, leavingLinks, table }: RouteContext,
   family: Family,
   taken: ReadonlySet<Cidr>,
 ): readonly DesiredRoute[] {
   if (config.routing.localRoutes === 'off') return [];
-  const cloudLinks = new Set(cloudNics.map(({ link }) => link.index));
+  const cloudLinks = new Set([...cloudNics.map(({ link }) => link.index), ...leavingLinks]);
   const destinations = host.routes
     .filter((route) => route.table === MAIN_TABLE && route.family === family)
     .filter((route) => isThrown(route, nic, cloudLinks))
@@ -144,7 +147,10 @@ function isThrown(route: Route, nic: KnownNic, cloudLinks: ReadonlySet<number>):
   // A default split in halves (OpenVPN) would cut the host off.
   if (route.type === 'other' || splitCidr(route.destination).prefixLength <= 1) return false;
   if (!route.nexthops.some(({ linkIndex }) => cloudLinks.has(linkIndex))) return true;
-  return route.nexthops.every(({ gateway, linkIndex }) => gateway !== null && linkIndex === nic.link.index);
+  // The administrator's: a static route through this NIC, or the subnet of an address that is not the cloud's. Not the
+  // zeroconf route, which would hide the metadata service.
+  const isLeavingHere = route.nexthops.every(({ linkIndex }) => linkIndex === nic.link.index);
+  return isLeavingHere && !isLinkLocal(splitCidr(route.destination).address);
 }
 
 function subnetOf(nic: KnownNic, family: Family): Cidr | undefined {

@@ -16,6 +16,10 @@ export function scriptPath(kind: ScriptKind, ifname: IfName): string {
   return `${NETWORK_SCRIPTS}/${kind}-${ifname}`;
 }
 
+export function scriptPaths(ifname: IfName): readonly string[] {
+  return SCRIPT_KINDS.map((kind) => scriptPath(kind, ifname));
+}
+
 export function originalPath(path: string): string {
   return `${path}${ORIGINAL}`;
 }

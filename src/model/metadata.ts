@@ -62,6 +62,9 @@ function familyContradiction(nic: NicMetadata, family: Family): string | undefin
   if (primary === undefined)
     return gateway === undefined ? undefined : `gateway ${gateway} has no address beside it`;
   const subnet = networkOf(primary);
+  if (gateway !== undefined && nic.addresses.some(({ address }) => address === gateway)) {
+    return `gateway ${gateway} is an address of the NIC itself`;
+  }
   for (const entry of nic.addresses) {
     if (familyOf(entry.address) === family && networkOf(entry) !== subnet) {
       return `address ${entry.address}/${entry.prefixLength} is not in subnet ${subnet}`;

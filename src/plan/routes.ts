@@ -19,14 +19,19 @@ export function addRoutes(desired: DesiredInterface, host: HostState, protocol: 
 }
 
 export function removeTableRoutes(desired: DesiredInterface, host: HostState): readonly Step[] {
-  const isWithdrawn = !desired.attached || desired.routes.length === 0;
-  const reason = isWithdrawn
+  const isTableGone = !desired.attached || desired.routes.length === 0;
+  const destinations = new Set(desired.routes.map(({ destination }) => destination));
+  const reason = isTableGone
     ? 'nothing needs this table any more'
     : `does not belong in table ${desired.table}`;
   return host.routes
     .filter((present) => present.table === desired.table && present.type !== 'other')
     .filter((present) => !desired.routes.some((route) => isSameRoute(route, present)))
-    .map((present) => makeStep('remove-route', desired, present, reason, isWithdrawn));
+    .map((present) => {
+      // The way to the subnet of a NIC that the metadata does not list any more.
+      const leadsNowhere = present.type === 'unicast' && !destinations.has(present.destination);
+      return makeStep('remove-route', desired, present, reason, isTableGone || leadsNowhere);
+    });
 }
 
 export function removeMainRoutes(desired: DesiredInterface, host: HostState): readonly Step[] {

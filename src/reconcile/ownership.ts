@@ -3,12 +3,7 @@
  * we are about to have), so that whatever a killed run had done is known to be ours by the next one.
  */
 import type { DesiredInterface } from '../model/desired.ts';
-import {
-  compareIpAddresses,
-  formatInterfaceAddress,
-  type InterfaceAddress,
-  type MacAddress,
-} from '../model/net.ts';
+import { compareIpAddresses, formatInterfaceAddress, type InterfaceAddress } from '../model/net.ts';
 import type { Step, StepOf } from '../model/plan.ts';
 import type { AgentState, NicState, OwnedRoute, OwnedValue } from '../model/state.ts';
 import { SYSCTL_NAMES } from '../model/sysctl.ts';
@@ -53,17 +48,12 @@ function change(
   interfaces: readonly DesiredInterface[],
   next: (desired: DesiredInterface) => NicState,
 ): Nics {
-  const changed: Record<MacAddress, NicState> = { ...nics };
-  for (const desired of interfaces) {
-    const nic = next(desired);
-    for (const [mac, other] of Object.entries(changed)) {
-      // The slot of a NIC that is gone for good went to this one.
-      if (other.slot === nic.slot && mac !== desired.mac && desired.attached)
-        delete changed[mac as MacAddress];
-    }
-    changed[desired.mac] = nic;
-  }
-  return changed;
+  const changed = new Map(Object.entries(nics));
+  for (const desired of interfaces) changed.set(desired.mac, next(desired));
+  const holders = new Map(interfaces.filter(({ attached }) => attached).map(({ slot, mac }) => [slot, mac]));
+  // The slot of a NIC that is gone for good went to another one.
+  const kept = [...changed].filter(([mac, { slot }]) => (holders.get(slot) ?? mac) === mac);
+  return Object.fromEntries(kept);
 }
 
 function ownedAfter(now: NicState | undefined, desired: DesiredInterface, steps: readonly Step[]): NicState {

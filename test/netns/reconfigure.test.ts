@@ -143,6 +143,46 @@ describe('unassigning and detaching', () => {
   });
 });
 
+describe('names', () => {
+  test('are labels: two NICs that swap them keep their tables, and each has its own files', async () => {
+    const lab = await openLab();
+    const one = await lab.attachEni({ addresses: ['10.0.1.4'] });
+    const other = await lab.attachEni({ addresses: ['10.0.2.4'] });
+    await lab.vm.agent(['reconfigure']);
+    await lab.vm.run('sh', [
+      '-c',
+      'for step in "eth1 down" "eth2 down" "eth1 name swap" "eth2 name eth1" "swap name eth2"; do ip link set $step; done',
+    ]);
+    expect((await lab.vm.agent(['reconfigure'])).exitCode).toBe(0);
+    expect(brokenCells(await lab.matrix([VM_ADDRESS, '10.0.1.4', '10.0.2.4']))).toEqual([]);
+    const rules = (await lab.vm.run('ip', ['rule'])).stdout;
+    expect(rules).toMatch(/from 10.0.1.4 lookup 21001[^]*oif eth2 lookup 21001[^]*oif eth1 lookup 21002/);
+    expect(await lab.vm.readFile('/etc/sysconfig/network-scripts/ifcfg-eth2')).toContain(`HWADDR=${one.mac}`);
+    expect(await lab.vm.readFile('/etc/sysconfig/network-scripts/ifcfg-eth1')).toContain(
+      `HWADDR=${other.mac}`,
+    );
+    expect(await lab.vm.readFile('/etc/sysconfig/network-scripts/rule-eth1')).toContain(
+      'from 10.0.2.4 table 21002',
+    );
+    expect((await lab.vm.agent(['reconfigure'])).stdout).toBe('In sync: nothing to change.');
+  });
+
+  test('a NIC that takes the name of one that is gone inherits nothing from it', async () => {
+    const lab = await openLab();
+    const gone = await lab.attachEni({ addresses: ['10.0.1.4'] });
+    await lab.vm.agent(['reconfigure']);
+    await lab.detachEni(gone.mac);
+    const { linkName } = await lab.attachEni({ addresses: ['10.0.2.4'] });
+    expect(linkName).toBe('eth1');
+    expect((await lab.vm.agent(['reconfigure'])).exitCode).toBe(0);
+    const rules = (await lab.vm.run('ip', ['rule'])).stdout;
+    expect(rules).toContain('oif eth1 lookup 21002');
+    expect(rules).not.toContain('21001');
+    expect(brokenCells(await lab.matrix([VM_ADDRESS, '10.0.2.4']))).toEqual([]);
+    expect((await lab.vm.agent(['reconfigure'])).stdout).toBe('In sync: nothing to change.');
+  });
+});
+
 describe('selecting NICs', () => {
   test('configures the one that was named, by name or MAC, and what it needs on the primary', async () => {
     const lab = await openLab();

@@ -127,6 +127,21 @@ describe('what others have set up', () => {
     expect(stdout).toContain('dev docker0');
   });
 
+  test("a subnet of the administrator's own on the primary NIC stays reachable from its address", async () => {
+    const lab = await openLab();
+    await lab.vm.run('ip', ['addr', 'add', '192.168.7.7/24', 'dev', 'eth0']);
+    await lab.vm.run('ip', ['route', 'add', '169.254.0.0/16', 'dev', 'eth0', 'metric', '1002']);
+    const way = async () =>
+      (await lab.vm.run('ip', ['route', 'get', '192.168.7.1', 'from', '192.168.7.7'])).stdout;
+    const before = await way();
+    await lab.attachEni({ addresses: ENI_ADDRESSES });
+    await lab.vm.agent(['reconfigure']);
+    expect((await lab.vm.run('ip', ['rule'])).stdout).toContain('from 192.168.7.7 lookup 21000');
+    expect(await way()).toBe(before);
+    const { stdout } = await lab.vm.run('ip', ['route', 'get', '169.254.0.23', 'from', VM_ADDRESS]);
+    expect(stdout).toContain('via 10.0.0.1 dev eth0 table 21000');
+  });
+
   test('a VIP on the ENI gets its rule, and is never removed', async () => {
     const lab = await openLab();
     const config = "interfaces: [{ match: { role: secondary }, excludeAddresses: ['10.0.1.100'] }]\n";
