@@ -6,7 +6,7 @@ import os from 'node:os';
 import { addAddressRequest, removeAddressRequest } from '../kernel/addresses.ts';
 import type { KernelRequest } from '../kernel/codec.ts';
 import { linkDownRequest, linkUpRequest, mtuRequest, sysctlRequest } from '../kernel/links.ts';
-import { addRouteRequest, removeRouteRequest } from '../kernel/routes.ts';
+import { type AddRouteOptions, addRouteRequest, removeRouteRequest } from '../kernel/routes.ts';
 import { addRuleRequest, removeRuleRequest } from '../kernel/rules.ts';
 import type { StepArguments, StepKind, StepOf } from '../model/plan.ts';
 
@@ -22,13 +22,13 @@ export interface KernelQuirks {
 
 type MakeRequest<Kind extends KernelStepKind> = (
   args: StepArguments[Kind],
-  quirks: KernelQuirks,
+  options: AddRouteOptions,
 ) => KernelRequest;
 
 interface KernelExecutor<Kind extends KernelStepKind> {
   readonly request: MakeRequest<Kind>;
   readonly inverse: MakeRequest<Kind>;
-  /** Errors that say that it is so already: done, and not ours to undo. */
+  /** Errors that say that it is so already. */
   readonly alreadyDone: readonly number[];
 }
 
@@ -67,12 +67,16 @@ export function isFileStep(step: StepOf<StepKind>): step is FileStep {
   return step.kind === 'write-file' || step.kind === 'remove-file';
 }
 
-export function requestOf(step: KernelStep, quirks: KernelQuirks): KernelRequest {
-  return executorOf(step).request(step.arguments, quirks);
+export function requestOf(step: KernelStep, options: AddRouteOptions): KernelRequest {
+  return executorOf(step).request(step.arguments, options);
 }
 
-export function inverseOf(step: KernelStep, quirks: KernelQuirks): KernelRequest {
-  return executorOf(step).inverse(step.arguments, quirks);
+export function inverseOf(step: KernelStep, options: AddRouteOptions): KernelRequest {
+  return executorOf(step).inverse(step.arguments, options);
+}
+
+export function isRemoval({ kind }: KernelStep): boolean {
+  return kind.startsWith('remove-');
 }
 
 export function isAlreadyDone(step: KernelStep, errno: number): boolean {

@@ -52,7 +52,12 @@ export async function prepareFiles(steps: readonly FileStep[], paths: Paths): Pr
   return {
     discard,
     commit: async () => {
-      for (const file of prepared) await file.commit();
+      try {
+        for (const file of prepared) await file.commit();
+      } catch (error) {
+        await discard();
+        throw error;
+      }
       const directories = new Set(steps.map((step) => path.dirname(paths.below(step.arguments.path))));
       for (const directory of directories) await syncDirectory(directory);
     },

@@ -1,9 +1,17 @@
-/** The kernel steps of one NIC: all in one send, and all undone when one of them is refused. */
+/** The kernel steps of one NIC: in as few sends as may be, and all undone when one of them is refused. */
 import os from 'node:os';
 import { AgentError } from '../errors.ts';
 import { explainErrno } from '../kernel/errors.ts';
+import { isSamePlace } from '../kernel/routes.ts';
 import type { Rtnetlink } from '../kernel/socket.ts';
-import { inverseOf, isAlreadyDone, type KernelQuirks, type KernelStep, requestOf } from './executors.ts';
+import {
+  inverseOf,
+  isAlreadyDone,
+  isRemoval,
+  type KernelQuirks,
+  type KernelStep,
+  requestOf,
+} from './executors.ts';
 
 export interface Kernel {
   readonly rtnetlink: Rtnetlink;
@@ -25,34 +33,88 @@ interface Refusal {
   readonly errno: number;
 }
 
+/**
+ * Nothing is taken away before all that was added ahead of it is accepted: a refusal then costs no address that stays. For a
+ * NIC that only grows that is one send.
+ */
 export async function runTransaction(
   kernel: Kernel,
   steps: readonly KernelStep[],
 ): Promise<TransactionResult> {
-  if (steps.length === 0) return { done: [], failure: null };
-  const errnos = await kernel.rtnetlink.transact(steps.map((step) => requestOf(step, kernel.quirks)));
-  const answered = steps.map((step, index) => ({ step, errno: errnos[index] ?? 0 }));
-  const done = answered.filter(({ errno }) => errno === 0).map(({ step }) => step);
-  const refused = answered.find(({ step, errno }) => errno !== 0 && !isAlreadyDone(step, errno));
-  if (refused === undefined) return { done, failure: null };
-  const leftBehind = await rollBack(kernel, done);
-  return { done: [], failure: refusalError(refused, kernel, leftBehind) };
+  const done: KernelStep[] = [];
+  for (const batch of splitBeforeRemovals(steps)) {
+    const errnos = await send(kernel, batch, requestOf, steps);
+    done.push(...batch.filter((step, index) => isDone(step, errnos[index] ?? 0)));
+    const refused = batch
+      .map((step, index) => ({ step, errno: errnos[index] ?? 0 }))
+      .find(({ step, errno }) => errno !== 0 && !isAlreadyDone(step, errno));
+    if (refused === undefined) continue;
+    const leftBehind = await rollBack(kernel, [...done, ...notReached(steps, done)]);
+    return { done: [], failure: refusalError(refused, kernel, leftBehind) };
+  }
+  return { done, failure: null };
+}
+
+function splitBeforeRemovals(steps: readonly KernelStep[]): readonly (readonly KernelStep[])[] {
+  const batches: KernelStep[][] = [];
+  for (const [index, step] of steps.entries()) {
+    const before = steps[index - 1];
+    const isContinued = before !== undefined && (isRemoval(before) || !isRemoval(step));
+    if (isContinued) batches.at(-1)?.push(step);
+    else batches.push([step]);
+  }
+  return batches;
+}
+
+/**
+ * What was there before us is not ours to undo. What was to go and is gone already is: the kernel takes routes and secondary
+ * addresses along with an address that we remove, and a route that takes another's place ends that one.
+ */
+function isDone(step: KernelStep, errno: number): boolean {
+  return errno === 0 || (isRemoval(step) && isAlreadyDone(step, errno));
+}
+
+/** Routes that were to be removed later, and whose place a new one took: they are not there any more, either. */
+function notReached(steps: readonly KernelStep[], done: readonly KernelStep[]): readonly KernelStep[] {
+  return steps.filter(
+    (step) => step.kind === 'remove-route' && !done.includes(step) && isExchanged(step, done),
+  );
 }
 
 /** Undoes in reverse order; returns in words what could not be undone. A link that is gone took everything with it. */
 export async function rollBack(kernel: Kernel, done: readonly KernelStep[]): Promise<readonly string[]> {
-  if (done.length === 0) return [];
   const reversed = done.toReversed();
-  const errnos = await kernel.rtnetlink.transact(reversed.map((step) => inverseOf(step, kernel.quirks)));
+  const errnos = await send(kernel, reversed, inverseOf, done);
   return reversed.filter((step, index) => !isUndone(step, errnos[index] ?? 0)).map(kernel.words);
+}
+
+function send(
+  { rtnetlink, quirks }: Kernel,
+  steps: readonly KernelStep[],
+  makeRequest: typeof requestOf,
+  all: readonly KernelStep[],
+): Promise<readonly number[]> {
+  return rtnetlink.transact(
+    steps.map((step) =>
+      makeRequest(step, { ...quirks, ...(isExchanged(step, all) ? { replace: true } : {}) }),
+    ),
+  );
+}
+
+/** A route that takes the place of one that we remove, or the other way round: one step for the kernel, without a gap. */
+function isExchanged(step: KernelStep, steps: readonly KernelStep[]): boolean {
+  if (step.kind !== 'add-route' && step.kind !== 'remove-route') return false;
+  const opposite = step.kind === 'add-route' ? 'remove-route' : 'add-route';
+  return steps.some((other) => other.kind === opposite && isSamePlace(other.arguments, step.arguments));
 }
 
 /** Somebody else may have undone it before us. */
 function isUndone(step: KernelStep, errno: number): boolean {
   const { EEXIST, ESRCH, ENOENT, EADDRNOTAVAIL } = os.constants.errno;
-  const isRemoval = step.kind.startsWith('remove-');
   return (
-    errno === 0 || errno === ENODEV || (isRemoval ? [EEXIST] : [ESRCH, ENOENT, EADDRNOTAVAIL]).includes(errno)
+    errno === 0 ||
+    errno === ENODEV ||
+    (isRemoval(step) ? [EEXIST] : [ESRCH, ENOENT, EADDRNOTAVAIL]).includes(errno)
   );
 }
 
