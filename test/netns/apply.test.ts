@@ -40,7 +40,7 @@ beforeAll(() => {
   assertPrivateNamespace();
   kernel = { rtnetlink: openRtnetlink(), quirks: { onlink: false }, words: describeAction };
 });
-afterAll(() => kernel?.rtnetlink.close());
+afterAll(() => kernel.rtnetlink.close());
 
 beforeEach(async () => {
   for (const name of ['ap0', 'ap1']) {

@@ -167,16 +167,16 @@ describe('a prepared file', () => {
 describe('keeping a file under a second name', () => {
   test('leaves the first one where it is, always', async () => {
     await writeFile(file, 'before');
-    let isDone = false;
+    const keeping = { isDone: false };
     let looks = 0;
     const watching = (async () => {
-      while (!isDone) {
+      while (!keeping.isDone) {
         expect(await readFile(file, 'utf8')).toBe('before');
         looks += 1;
       }
     })();
     for (let round = 0; round < 100; round += 1) await keepAs(file, `${file}.orig`);
-    isDone = true;
+    keeping.isDone = true;
     await watching;
     expect(looks).toBeGreaterThan(10);
     expect(await names()).toEqual(['ifcfg-eth1', 'ifcfg-eth1.orig']);

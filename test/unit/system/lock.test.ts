@@ -136,12 +136,13 @@ describe('of processes that contend for the lock', () => {
   test('those that are killed at random instants hand it on to the others', async () => {
     const killed: number[] = [];
     const steady = Array.from({ length: 4 }, () => contender.run(lock, journal, '40', '1'));
-    let isDone = false;
+    const working = { isDone: false };
     const killing = (async () => {
-      while (!isDone) {
+      while (!working.isDone) {
         const victim = contender.run(lock, journal, '1000', '0');
-        await until('the victim works, or all is over', async () =>
-          isDone ? true : await contains(journal, `begin ${victim.pid}\n`),
+        await until(
+          'the victim works, or all is over',
+          async () => working.isDone || (await contains(journal, `begin ${victim.pid}\n`)),
         );
         await new Promise((resolve) => setTimeout(resolve, Math.random() * 20));
         victim.kill('SIGKILL');
@@ -150,7 +151,7 @@ describe('of processes that contend for the lock', () => {
       }
     })();
     expect((await Promise.all(steady)).map(({ all }) => all)).toEqual(steady.map(() => ''));
-    isDone = true;
+    working.isDone = true;
     await killing;
     const lines = (await readFile(journal, 'utf8')).split('\n');
     const ends = lines.filter((line) => line.startsWith('end ')).length;

@@ -139,7 +139,7 @@ describe('the state', () => {
 
   test('is the same text for the same state, with the NICs by slot', async () => {
     const nics = { ...EXAMPLE.nics, ['02:00:00:00:00:01']: { ...Object.values(EXAMPLE.nics)[0], slot: 0 } };
-    await writeState(paths, { ...EXAMPLE, nics } as AgentState, { durable: false });
+    await writeState(paths, { ...EXAMPLE, nics }, { durable: false });
     const text = await readFile(paths.state, 'utf8');
     expect(text.indexOf('"slot": 0')).toBeLessThan(text.indexOf('"slot": 1'));
     await writeState(paths, (await readState(paths)).state, { durable: false });
