@@ -147,7 +147,7 @@ export function hostOf(text: HostText): HostState {
   return {
     links: links.toSorted((a, b) => a.index - b.index),
     routes: [
-      ...links.flatMap((entry) => entry.addresses.map((address) => connectedRoute(entry, address))),
+      ...links.flatMap((entry) => connectedRoutes(entry)),
       ...(text.routes ?? []).map((line) => route(line, links)),
     ],
     rules: (text.rules ?? []).map(rule),
@@ -171,6 +171,18 @@ export function owned(slot: number, ifname: string, addresses = '', rest: Partia
     files: [],
     ...rest,
   };
+}
+
+/** One for each subnet of a link that is up. */
+function connectedRoutes(entry: Link): readonly Route[] {
+  const subnets = new Map(entry.addresses.map((address) => [networkOf(address), address]));
+  const addresses = [...subnets.values()].filter(hasConnectedRoute);
+  return entry.up ? addresses.map((address) => connectedRoute(entry, address)) : [];
+}
+
+/** A single IPv4 address is no subnet (fib_add_ifaddr). */
+export function hasConnectedRoute({ address, prefixLength }: InterfaceAddress): boolean {
+  return familyOf(address) === 6 || prefixLength < 32;
 }
 
 /** The route that the kernel makes of an address on a link that is up. */

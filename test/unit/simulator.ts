@@ -11,7 +11,7 @@ import type { Templates } from '../../src/model/templates.ts';
 import { planChanges } from '../../src/plan/diff.ts';
 import { settledNics } from '../../src/reconcile/ownership.ts';
 import { rememberedAnswer } from '../../src/reconcile/reading.ts';
-import { AT, asLinkAddress, connectedRoute, optionsOf } from './builders.ts';
+import { AT, asLinkAddress, connectedRoute, hasConnectedRoute, optionsOf } from './builders.ts';
 
 /** IP6_RT_PRIO_USER: what IPv6 makes of a metric of 0. */
 const IPV6_DEFAULT_METRIC = 1024;
@@ -135,6 +135,7 @@ function addAddress(host: HostState, args: AddressArguments): HostState {
 
 function addConnected(host: HostState, index: number, address: InterfaceAddress): HostState {
   const route = connectedRoute({ index }, address);
+  if (!hasConnectedRoute(address)) return host;
   if (host.routes.some((entry) => isSameConnected(entry, route))) return host;
   return { ...host, routes: [...host.routes, route] };
 }

@@ -273,7 +273,7 @@ describe('the table of each NIC', () => {
     }
   });
 
-  /** Longer than /1, and by no NIC of the cloud; or by a gateway through this very NIC. */
+  /** Longer than /1, and by no NIC of the cloud; or by this very NIC (but for zeroconf, which would hide the metadata). */
   function beyondTheCloud(world: World, { mac }: DesiredInterface): readonly string[] {
     if (world.config.routing.localRoutes === 'off') return [];
     const clouds = cloudLinks(world);
@@ -282,9 +282,10 @@ describe('the table of each NIC', () => {
       .filter(({ destination }) => Number(destination.split('/')[1]) > 1)
       .filter(({ nexthops: [leg] }) => {
         const owner = clouds.get(leg?.linkIndex ?? 0);
-        return owner === undefined || (owner === mac && leg?.gateway !== null);
+        return owner === undefined || owner === mac;
       })
-      .map(destinationOf);
+      .map(destinationOf)
+      .filter((destination) => destination !== '169.254.0.0/16');
   }
 
   function destinationOf({ destination }: { readonly destination: string }): string {
