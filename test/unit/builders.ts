@@ -201,7 +201,7 @@ export function connectedRoute({ index }: Pick<Link, 'index'>, address: Interfac
 }
 
 /** `[throw|unreachable] DEST [via GATEWAY] [dev IF] [table N] [metric N] [proto N]`, `default` for an IPv4 default. */
-export function route(line: string, links: readonly Link[]): Route {
+function route(line: string, links: readonly Link[]): Route {
   const tokens = [...words(line)];
   const types: readonly string[] = ['throw', 'unreachable', 'blackhole', 'prohibit', 'other'];
   const type = types.includes(tokens[0] ?? '') ? (tokens.shift() as RouteType) : 'unicast';
@@ -302,7 +302,7 @@ function describeLink({ ifname, up, mtu, sysctls }: Link): string {
   return `link ${ifname} ${up ? 'up' : 'down'} mtu ${mtu} ${values.join(' ')}`;
 }
 
-export function describeRoute(entry: Route, name: (index: number) => string): string {
+function describeRoute(entry: Route, name: (index: number) => string): string {
   const { type, destination, nexthops, table, metric } = entry;
   const legs = nexthops.map(
     ({ gateway, linkIndex }) => `${gateway === null ? '' : `via ${gateway} `}dev ${name(linkIndex)} `,
@@ -312,7 +312,7 @@ export function describeRoute(entry: Route, name: (index: number) => string): st
   return `${kind}${destination} ${legs.join('')}table ${where} metric ${metric}`;
 }
 
-export function describeRule(entry: Pick<Rule, 'source' | 'outputInterface' | 'table' | 'priority'>): string {
+function describeRule(entry: Pick<Rule, 'source' | 'outputInterface' | 'table' | 'priority'>): string {
   const source = entry.source === null ? '' : `from ${entry.source.replace(/\/(32|128)$/, '')} `;
   const output = entry.outputInterface === null ? '' : `oif ${entry.outputInterface} `;
   return `${source}${output}lookup ${entry.table} priority ${entry.priority}`;

@@ -22,8 +22,8 @@ import {
 } from './builders.ts';
 import type { World } from './simulator.ts';
 
-const CI_RUNS = 60;
-const FULL_RUNS = 5_000;
+const CI_RUNS = 40;
+const FULL_RUNS = 2_000;
 /** Of one law: enough to be quick in CI, many with ENI_TEST_SIZE=full. */
 export const RUNS = process.env['ENI_TEST_SIZE'] === 'full' ? FULL_RUNS : CI_RUNS;
 /** Of a law that takes all of its runs at full size. */
@@ -125,7 +125,7 @@ export function worldOf(recipe: Recipe): World {
 }
 
 /** NIC n has addresses 10.0.SUBNET.(20 n), and so on; so no two NICs list the same. */
-export function listing(n: number, { subnet, count, hasIpv6 }: NicRecipe): NicMetadata {
+function listing(n: number, { subnet, count, hasIpv6 }: NicRecipe): NicMetadata {
   const hosts = Array.from({ length: count }, (_, index) => 20 * n + index);
   const addresses = [
     ...hosts.map((host) => `10.0.${subnet}.${host}/24`),
@@ -244,16 +244,16 @@ function goneRules(): readonly string[] {
 
 function stateOf(recipe: Recipe, readings: readonly NicMetadata[]): Record<MacAddress, NicState> {
   const nics: Record<MacAddress, NicState> = {};
-  recipe.nics.forEach((nic, index) => {
+  for (const [index, nic] of recipe.nics.entries()) {
     const n = index + 1;
     const [, ...secondaries] = readings[index]?.addresses ?? [];
     const ours = (n === 1 ? secondaries : (readings[index]?.addresses ?? [])).map(
       ({ address, prefixLength }) => `${address}/${prefixLength}`,
     );
-    if (!nic.isKnown) return;
+    if (!nic.isKnown) continue;
     const stale = nic.hasStale ? `${staleOf(n, nic)}/24` : '';
     nics[macOf(n)] = owned(index, `eth${index}`, [...ours, stale].join(' '));
-  });
+  }
   if (recipe.gone !== 'never-was') nics[macOf(GONE)] = owned(GONE_SLOT, 'eth9', '10.0.9.4/24 10.0.9.5/24');
   return nics;
 }
@@ -326,7 +326,7 @@ export function changed(world: World, recipe: Recipe, change: Change): World {
 }
 
 /** Routes go with their link; rules and routes without a device stay. */
-export function unplug(host: HostState, mac: MacAddress): HostState {
+function unplug(host: HostState, mac: MacAddress): HostState {
   const gone = host.links.find((entry) => entry.mac === mac);
   return {
     ...host,

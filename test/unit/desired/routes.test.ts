@@ -185,7 +185,7 @@ describe('throws', () => {
       links: world.host.links,
       routes: ['10.64.0.0/10 via 192.168.50.1 dev tun0'],
     });
-    const [multipath] = routes.filter(({ destination }) => destination === '10.64.0.0/10');
+    const multipath = routes.find(({ destination }) => destination === '10.64.0.0/10');
     if (multipath === undefined) throw new Error('no route');
     const legs = [...multipath.nexthops, { gateway: ip('10.0.1.254'), linkIndex: ETH1.index }];
     const mixed = { ...multipath, nexthops: legs };

@@ -33,37 +33,39 @@ function lines({ steps }: Plan): readonly string[] {
 }
 
 /** From any state of the host; and once set up, after a change in the cloud, on the host and in the configuration. */
-function law(name: string, holds: (world: World) => void): void {
-  test(name, { timeout: FULL_TIMEOUT_MS }, () => {
-    const property = fc.property(anyRecipe, fc.option(anyChange), (recipe, change) => {
-      const world = worldOf(recipe);
-      holds(change === null ? world : changed(runOnce(world), recipe, change));
-    });
-    fc.assert(property, { numRuns: RUNS });
+function forAll(holds: (world: World) => void): void {
+  const property = fc.property(anyRecipe, fc.option(anyChange), (recipe, change) => {
+    const world = worldOf(recipe);
+    holds(change === null ? world : changed(runOnce(world), recipe, change));
   });
+  fc.assert(property, { numRuns: RUNS });
 }
 
 describe('a second run', () => {
-  function changesNothing(world: World): void {
-    const after = runOnce(world);
-    const { plan, desired } = lookAt(after);
-    expect(lines(plan)).toEqual([]);
-    const { nics } = after.host.state;
-    expect(settledNics(nics, desired.interfaces, [], 'later')).toEqual(nics);
-  }
-
-  law('has no step and nothing new to remember', changesNothing);
+  test('has no step and nothing new to remember', { timeout: FULL_TIMEOUT_MS }, () => {
+    forAll((world) => {
+      const after = runOnce(world);
+      const { plan, desired } = lookAt(after);
+      expect(lines(plan)).toEqual([]);
+      const { nics } = after.host.state;
+      expect(settledNics(nics, desired.interfaces, [], 'later')).toEqual(nics);
+    });
+  });
 });
 
 describe('what is not ours', () => {
-  law('no step is about another table, another priority or a default of main', (world) => {
-    const { steps } = lookAt(world).plan;
-    const astray = steps.filter((step) => {
-      if (step.kind === 'add-route' || step.kind === 'remove-route') return !isOurRoute(step, world);
-      if (step.kind !== 'add-rule' && step.kind !== 'remove-rule') return false;
-      return !isInWindow(step.arguments.priority) || step.arguments.table !== step.arguments.priority;
+  test('no step is about another table, another priority or a default of main', {
+    timeout: FULL_TIMEOUT_MS,
+  }, () => {
+    forAll((world) => {
+      const { steps } = lookAt(world).plan;
+      const astray = steps.filter((step) => {
+        if (step.kind === 'add-route' || step.kind === 'remove-route') return !isOurRoute(step, world);
+        if (step.kind !== 'add-rule' && step.kind !== 'remove-rule') return false;
+        return !isInWindow(step.arguments.priority) || step.arguments.table !== step.arguments.priority;
+      });
+      expect(astray.map(describeStep)).toEqual([]);
     });
-    expect(astray.map(describeStep)).toEqual([]);
   });
 
   function isOurRoute(
@@ -78,31 +80,39 @@ describe('what is not ours', () => {
     );
   }
 
-  law('only listed addresses are added, only owned ones removed, excluded ones neither', (world) => {
-    const { steps } = lookAt(world).plan;
-    const astray = steps.filter((step) => {
-      if (step.kind !== 'add-address' && step.kind !== 'remove-address') return false;
-      const known = step.kind === 'add-address' ? listedOn(step.mac, world) : ownedBy(step.mac, world.host);
-      const text = formatInterfaceAddress(step.arguments);
-      return (
-        !known.map(formatInterfaceAddress).includes(text) ||
-        isExcluded(step.mac, step.arguments.address, world) ||
-        text === primaryAddressText(world)
-      );
+  test('only listed addresses are added, only owned ones removed, excluded ones neither', {
+    timeout: FULL_TIMEOUT_MS,
+  }, () => {
+    forAll((world) => {
+      const { steps } = lookAt(world).plan;
+      const astray = steps.filter((step) => {
+        if (step.kind !== 'add-address' && step.kind !== 'remove-address') return false;
+        const known = step.kind === 'add-address' ? listedOn(step.mac, world) : ownedBy(step.mac, world.host);
+        const text = formatInterfaceAddress(step.arguments);
+        return (
+          !known.map(formatInterfaceAddress).includes(text) ||
+          isExcluded(step.mac, step.arguments.address, world) ||
+          text === primaryAddressText(world)
+        );
+      });
+      expect(astray.map(describeStep)).toEqual([]);
     });
-    expect(astray.map(describeStep)).toEqual([]);
   });
 
-  law('everything of others is there afterwards as it was before', (world) => {
-    const { plan } = lookAt(world);
-    const after = applyToHost(world.host, plan.steps);
-    expect(ofOthers(after, world)).toEqual(ofOthers(world.host, world));
+  test('everything of others is there afterwards as it was before', { timeout: FULL_TIMEOUT_MS }, () => {
+    forAll((world) => {
+      const { plan } = lookAt(world);
+      const after = applyToHost(world.host, plan.steps);
+      expect(ofOthers(after, world)).toEqual(ofOthers(world.host, world));
+    });
   });
 
-  law('a NIC that is put off has no step', (world) => {
-    const { plan } = lookAt(world);
-    const putOff = new Set(plan.deferrals.map(({ mac }) => mac));
-    expect(plan.steps.filter(({ mac }) => putOff.has(mac))).toEqual([]);
+  test('a NIC that is put off has no step', { timeout: FULL_TIMEOUT_MS }, () => {
+    forAll((world) => {
+      const { plan } = lookAt(world);
+      const putOff = new Set(plan.deferrals.map(({ mac }) => mac));
+      expect(plan.steps.filter(({ mac }) => putOff.has(mac))).toEqual([]);
+    });
   });
 
   /** Rules and routes outside of the window (main's connected ones go with our own addresses), and addresses. */
@@ -134,89 +144,115 @@ describe('what is not ours', () => {
 });
 
 describe('order without a gap', () => {
-  law('an address that is added is answered by its NIC from its first instant', (world) => {
-    const { desired, plan } = lookAt(world);
-    for (const [index, step] of plan.steps.entries()) {
-      if (step.kind !== 'add-address') continue;
-      const nic = desired.interfaces.find(({ mac }) => mac === step.mac);
-      if (nic === undefined || nic.rules.length === 0) continue;
-      const host = applyToHost(world.host, plan.steps.slice(0, index));
-      expect(gapOf(step.arguments.address, nic, host, world)).toBeNull();
-    }
-  });
-
-  law('an address that is answered stays so until it is gone', (world) => {
-    const { desired, plan } = lookAt(world);
-    const states = replay(world.host, plan.steps);
-    for (const nic of desired.interfaces) {
-      // A primary that needs no table any more answers by main.
-      if (nic.role === 'primary' && nic.rules.length === 0) continue;
-      for (const entry of watched(nic, world)) {
-        if (gapOf(entry.address, nic, world.host, world) !== null) continue;
-        const gaps = states
-          .filter((host) => isOnLink(entry, nic, host))
-          .map((host) => gapOf(entry.address, nic, host, world));
-        expect(gaps.filter((gap) => gap !== null)).toEqual([]);
+  test('an address that is added is answered by its NIC from its first instant', {
+    timeout: FULL_TIMEOUT_MS,
+  }, () => {
+    forAll((world) => {
+      const { desired, plan } = lookAt(world);
+      for (const [index, step] of plan.steps.entries()) {
+        if (step.kind !== 'add-address') continue;
+        const nic = desired.interfaces.find(({ mac }) => mac === step.mac);
+        if (nic === undefined || nic.rules.length === 0) continue;
+        const host = applyToHost(world.host, plan.steps.slice(0, index));
+        expect(gapOf(step.arguments.address, nic, host, world)).toBeNull();
       }
-    }
+    });
   });
 
-  law('the routes of a table are there as long as a rule leads to it', (world) => {
-    const { plan, desired } = lookAt(world);
-    const states = replay(world.host, plan.steps);
-    for (const { table } of desired.interfaces.filter((nic) => hasDefault(nic.table, world.host))) {
-      const bare = states.filter(
-        (host) =>
-          !hasDefault(table, host) && host.rules.some((rule) => rule.table === table && !rule.foreign),
+  test('an address that is answered stays so until it is gone', { timeout: FULL_TIMEOUT_MS }, () => {
+    forAll((world) => {
+      const { desired, plan } = lookAt(world);
+      const states = replay(world.host, plan.steps);
+      for (const nic of desired.interfaces) {
+        // A primary that needs no table any more answers by main.
+        if (nic.role === 'primary' && nic.rules.length === 0) continue;
+        for (const entry of watched(nic, world)) {
+          if (gapOf(entry.address, nic, world.host, world) !== null) continue;
+          const gaps = states
+            .filter((host) => isOnLink(entry, nic, host))
+            .map((host) => gapOf(entry.address, nic, host, world));
+          expect(gaps.filter((gap) => gap !== null)).toEqual([]);
+        }
+      }
+    });
+  });
+
+  test('the routes of a table are there as long as a rule leads to it', { timeout: FULL_TIMEOUT_MS }, () => {
+    forAll((world) => {
+      const { plan, desired } = lookAt(world);
+      const states = replay(world.host, plan.steps);
+      for (const { table } of desired.interfaces.filter((nic) => hasDefault(nic.table, world.host))) {
+        const bare = states.filter(
+          (host) =>
+            !hasDefault(table, host) && host.rules.some((rule) => rule.table === table && !rule.foreign),
+        );
+        expect(bare).toEqual([]);
+      }
+    });
+  });
+
+  test('the primary answers from before the first address of a secondary', {
+    timeout: FULL_TIMEOUT_MS,
+  }, () => {
+    forAll((world) => {
+      const { desired, plan } = lookAt(world);
+      const primary = desired.interfaces.find(({ role }) => role === 'primary');
+      const first = plan.steps.findIndex(({ kind, mac }) => kind === 'add-address' && mac !== primary?.mac);
+      if (primary === undefined || primary.rules.length === 0 || first < 0) return;
+      const host = applyToHost(world.host, plan.steps.slice(0, first));
+      for (const { address } of listedOn(primary.mac, world)) {
+        if (isExcluded(primary.mac, address, world)) continue;
+        expect(gapOf(address, primary, host, world)).toBeNull();
+      }
+    });
+  });
+
+  test('the primary answers until after the last address of a secondary', {
+    timeout: FULL_TIMEOUT_MS,
+  }, () => {
+    forAll((world) => {
+      const { plan } = lookAt(world);
+      const { primaryMac } = world.metadata;
+      const last = plan.steps.findLastIndex(
+        ({ kind, mac }) => kind === 'remove-address' && mac !== primaryMac,
       );
-      expect(bare).toEqual([]);
-    }
+      const isAsked = world.config.routing.primary === 'never';
+      const early = plan.steps
+        .slice(0, last + 1)
+        .filter(({ mac, kind, withdrawal }) => mac === primaryMac && kind.startsWith('remove-') && withdrawal)
+        .filter(({ arguments: args }) => 'table' in args && args.table === TABLE_BASE);
+      expect(isAsked ? [] : early.map(describeStep)).toEqual([]);
+    });
   });
 
-  law('the primary answers from before the first address of a secondary', (world) => {
-    const { desired, plan } = lookAt(world);
-    const primary = desired.interfaces.find(({ role }) => role === 'primary');
-    const first = plan.steps.findIndex(({ kind, mac }) => kind === 'add-address' && mac !== primary?.mac);
-    if (primary === undefined || primary.rules.length === 0 || first < 0) return;
-    const host = applyToHost(world.host, plan.steps.slice(0, first));
-    for (const { address } of listedOn(primary.mac, world)) {
-      if (isExcluded(primary.mac, address, world)) continue;
-      expect(gapOf(address, primary, host, world)).toBeNull();
-    }
+  test('a rule that moves is deleted before it is added', { timeout: FULL_TIMEOUT_MS }, () => {
+    forAll((world) => {
+      const { steps } = lookAt(world).plan;
+      for (const [index, step] of steps.entries()) {
+        if (step.kind !== 'add-rule') continue;
+        const late = steps
+          .slice(index)
+          .filter(
+            (later) => later.kind === 'remove-rule' && hasSameSelector(later.arguments, step.arguments),
+          );
+        expect(late.map(describeStep)).toEqual([]);
+      }
+    });
   });
 
-  law('the primary answers until after the last address of a secondary', (world) => {
-    const { plan } = lookAt(world);
-    const { primaryMac } = world.metadata;
-    const last = plan.steps.findLastIndex(({ kind, mac }) => kind === 'remove-address' && mac !== primaryMac);
-    const isAsked = world.config.routing.primary === 'never';
-    const early = plan.steps
-      .slice(0, last + 1)
-      .filter(({ mac, kind, withdrawal }) => mac === primaryMac && kind.startsWith('remove-') && withdrawal)
-      .filter(({ arguments: args }) => 'table' in args && args.table === TABLE_BASE);
-    expect(isAsked ? [] : early.map(describeStep)).toEqual([]);
-  });
-
-  law('a rule that moves is deleted before it is added', (world) => {
-    const { steps } = lookAt(world).plan;
-    for (const [index, step] of steps.entries()) {
-      if (step.kind !== 'add-rule') continue;
-      const late = steps
-        .slice(index)
-        .filter((later) => later.kind === 'remove-rule' && hasSameSelector(later.arguments, step.arguments));
-      expect(late.map(describeStep)).toEqual([]);
-    }
-  });
-
-  law('a link is up before anything goes through it, and no step ever takes one down', (world) => {
-    const { steps } = lookAt(world).plan;
-    for (const [index, step] of steps.entries()) {
-      if (step.kind !== 'set-link-up') continue;
-      const early = steps
-        .slice(0, index)
-        .filter(({ kind, mac }) => mac === step.mac && (kind === 'add-route' || kind === 'add-address'));
-      expect(early.map(describeStep)).toEqual([]);
-    }
+  test('a link is up before anything goes through it, and no step ever takes one down', {
+    timeout: FULL_TIMEOUT_MS,
+  }, () => {
+    forAll((world) => {
+      const { steps } = lookAt(world).plan;
+      for (const [index, step] of steps.entries()) {
+        if (step.kind !== 'set-link-up') continue;
+        const early = steps
+          .slice(0, index)
+          .filter(({ kind, mac }) => mac === step.mac && (kind === 'add-route' || kind === 'add-address'));
+        expect(early.map(describeStep)).toEqual([]);
+      }
+    });
   });
 
   function hasSameSelector(a: Omit<Rule, 'foreign'>, b: Omit<Rule, 'foreign'>): boolean {
@@ -263,14 +299,16 @@ describe('order without a gap', () => {
 });
 
 describe('the table of each NIC', () => {
-  law('throws exactly what main routes beyond the NICs of the cloud', (world) => {
-    for (const nic of lookAt(world).desired.interfaces.filter(({ routes }) => routes.length > 0)) {
-      const routes = nic.routes.filter(({ family }) => family === 4);
-      const own = new Set<string>(routes.filter(({ type }) => type !== 'throw').map(destinationOf));
-      const throws = routes.filter(({ type }) => type === 'throw').map(destinationOf);
-      const expected = beyondTheCloud(world, nic).filter((destination) => !own.has(destination));
-      expect(throws.toSorted()).toEqual([...new Set(expected)].toSorted());
-    }
+  test('throws exactly what main routes beyond the NICs of the cloud', { timeout: FULL_TIMEOUT_MS }, () => {
+    forAll((world) => {
+      for (const nic of lookAt(world).desired.interfaces.filter(({ routes }) => routes.length > 0)) {
+        const routes = nic.routes.filter(({ family }) => family === 4);
+        const own = new Set<string>(routes.filter(({ type }) => type !== 'throw').map(destinationOf));
+        const throws = routes.filter(({ type }) => type === 'throw').map(destinationOf);
+        const expected = beyondTheCloud(world, nic).filter((destination) => !own.has(destination));
+        expect(throws.toSorted()).toEqual([...new Set(expected)].toSorted());
+      }
+    });
   });
 
   /** Longer than /1, and by no NIC of the cloud; or by this very NIC (but for zeroconf, which would hide the metadata). */
@@ -292,31 +330,37 @@ describe('the table of each NIC', () => {
     return destination;
   }
 
-  law('leads to the subnet of every other NIC by its own gateway', (world) => {
-    for (const nic of lookAt(world).desired.interfaces.filter(({ routes }) => routes.length > 0)) {
-      const reading = world.metadata.nics.find(({ mac }) => mac === nic.mac);
-      for (const family of [4, 6] as const) {
-        const own = reading && subnetOf(reading, family);
-        if (reading === undefined || own === undefined) continue;
-        const expected = world.metadata.nics
-          .flatMap((other) => subnetOf(other, family) ?? [])
-          .filter((subnet) => subnet !== own);
-        const found = nic.routes.filter(
-          (route) =>
-            route.gateway === gatewayOf(reading, family) && route.destination !== defaultCidr(family),
-        );
-        expect(found.map(({ destination }) => destination).toSorted()).toEqual(
-          [...new Set(expected)].toSorted(),
-        );
+  test('leads to the subnet of every other NIC by its own gateway', { timeout: FULL_TIMEOUT_MS }, () => {
+    forAll((world) => {
+      for (const nic of lookAt(world).desired.interfaces.filter(({ routes }) => routes.length > 0)) {
+        const reading = world.metadata.nics.find(({ mac }) => mac === nic.mac);
+        for (const family of [4, 6] as const) {
+          const own = reading && subnetOf(reading, family);
+          if (reading === undefined || own === undefined) continue;
+          const expected = world.metadata.nics
+            .flatMap((other) => subnetOf(other, family) ?? [])
+            .filter((subnet) => subnet !== own);
+          const found = nic.routes.filter(
+            (route) =>
+              route.gateway === gatewayOf(reading, family) && route.destination !== defaultCidr(family),
+          );
+          expect(found.map(({ destination }) => destination).toSorted()).toEqual(
+            [...new Set(expected)].toSorted(),
+          );
+        }
       }
-    }
+    });
   });
 
-  law('has one way out for each family, and refuses the rest', (world) => {
-    for (const { routes } of lookAt(world).desired.interfaces) {
-      const defaults = routes.filter(({ destination }) => destination === '0.0.0.0/0');
-      expect(defaults.map(({ type }) => type)).toEqual(routes.length === 0 ? [] : ['unicast', 'unreachable']);
-    }
+  test('has one way out for each family, and refuses the rest', { timeout: FULL_TIMEOUT_MS }, () => {
+    forAll((world) => {
+      for (const { routes } of lookAt(world).desired.interfaces) {
+        const defaults = routes.filter(({ destination }) => destination === '0.0.0.0/0');
+        expect(defaults.map(({ type }) => type)).toEqual(
+          routes.length === 0 ? [] : ['unicast', 'unreachable'],
+        );
+      }
+    });
   });
 
   function subnetOf(reading: NicMetadata, family: 4 | 6) {
@@ -326,12 +370,14 @@ describe('the table of each NIC', () => {
 });
 
 describe('slots', () => {
-  law('are unique, and 0 is the primary alone', (world) => {
-    const { interfaces } = lookAt(world).desired;
-    const slots = interfaces.map(({ slot }) => slot);
-    expect(new Set(slots).size).toBe(slots.length);
-    const zero = interfaces.filter(({ slot, attached }) => slot === 0 && attached);
-    expect(zero.every(({ role }) => role === 'primary')).toBe(true);
+  test('are unique, and 0 is the primary alone', { timeout: FULL_TIMEOUT_MS }, () => {
+    forAll((world) => {
+      const { interfaces } = lookAt(world).desired;
+      const slots = interfaces.map(({ slot }) => slot);
+      expect(new Set(slots).size).toBe(slots.length);
+      const zero = interfaces.filter(({ slot, attached }) => slot === 0 && attached);
+      expect(zero.every(({ role }) => role === 'primary')).toBe(true);
+    });
   });
 
   test('stay with their NICs whatever comes, goes and is renamed', { timeout: FULL_TIMEOUT_MS }, () => {
@@ -353,12 +399,14 @@ describe('slots', () => {
     );
   });
 
-  law('are found again in the kernel when the state is lost', (world) => {
-    const clean = { ...world, config: { ...world.config, interfaces: [] } };
-    const first = runOnce(runOnce(clean));
-    const { nics } = first.host.state;
-    const forgetful = { ...first, host: { ...first.host, state: { ...first.host.state, nics: {} } } };
-    for (const { mac, slot } of lookAt(forgetful).desired.interfaces) expect(slot).toBe(nics[mac]?.slot);
+  test('are found again in the kernel when the state is lost', { timeout: FULL_TIMEOUT_MS }, () => {
+    forAll((world) => {
+      const clean = { ...world, config: { ...world.config, interfaces: [] } };
+      const first = runOnce(runOnce(clean));
+      const { nics } = first.host.state;
+      const forgetful = { ...first, host: { ...first.host, state: { ...first.host.state, nics: {} } } };
+      for (const { mac, slot } of lookAt(forgetful).desired.interfaces) expect(slot).toBe(nics[mac]?.slot);
+    });
   });
 });
 

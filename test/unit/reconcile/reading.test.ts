@@ -1,7 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { AgentError } from '../../../src/errors.ts';
 import type { InstanceMetadata } from '../../../src/model/metadata.ts';
-import type { MacAddress } from '../../../src/model/net.ts';
 import { fetchMetadata, readingOf, rememberedAnswer } from '../../../src/reconcile/reading.ts';
 import { AT, eni, hostOf, instance, link, macOf } from '../builders.ts';
 
@@ -36,7 +35,7 @@ describe('a reading', () => {
 
   test.each([
     ['the answer of another machine (a cloned image) is none', { mac: macOf(7) }],
-    ['nor is that of one whose MAC this one has merely taken', { permanentMac: macOf(7) as MacAddress }],
+    ['nor is that of one whose MAC this one has merely taken', { permanentMac: macOf(7) }],
   ])('%s', (_, text) => {
     expect(() => readingOf({ failure: DOWN }, hostWith(GOOD, text))).toThrow(/another machine/);
   });
