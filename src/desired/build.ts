@@ -29,7 +29,6 @@ interface Build extends DesiredInput {
   readonly managed: readonly KnownNic[];
   readonly slots: ReadonlyMap<MacAddress, SlotChoice>;
   readonly needsPrimaryRouting: boolean;
-  readonly leavingLinks: readonly number[];
   /** The files of every NIC that is managed: nobody else's to remove, whatever the NIC of that name was before. */
   readonly claimedPaths: ReadonlySet<string>;
   readonly problems: NicProblem[];
@@ -51,18 +50,20 @@ export function buildDesired(input: DesiredInput): DesiredState {
   const managed = candidates.filter(({ mac }) => !leftMacs.has(mac));
   const deferrals = [...joined.deferrals, ...left];
   const claimedPaths = new Set(managed.flatMap(({ link }) => scriptPaths(link.ifname)));
-  const withdrawn = withdrawnNics(input, claimedPaths);
+  const gone = goneNics(input);
   const build: Build = {
     ...input,
     cloudNics: joined.nics,
     managed,
     slots,
     needsPrimaryRouting: needsPrimaryRouting(input, managed, deferrals),
-    leavingLinks: withdrawn.flatMap(({ linkIndex }) => linkIndex ?? []),
     claimedPaths,
     problems: [],
   };
-  const interfaces = [...managed.map((nic) => attached(nic, build)), ...withdrawn];
+  const interfaces = [
+    ...managed.map((nic) => attached(nic, build)),
+    ...gone.map((nic) => withdrawn(nic, withdrawnFiles(nic.mac, host, claimedPaths), config)),
+  ];
   return {
     interfaces: interfaces.toSorted((a, b) => a.slot - b.slot),
     deferrals: deferrals.toSorted((a, b) => (a.mac < b.mac ? -1 : 1)),
@@ -118,7 +119,7 @@ function needsPrimaryRouting(
 }
 
 function attached(nic: KnownNic, build: Build): DesiredInterface {
-  const { host, config, cloudNics, leavingLinks } = build;
+  const { host, config, cloudNics } = build;
   const slot = build.slots.get(nic.mac)?.slot ?? 0;
   const table = config.routing.tableBase + slot;
   const isRouted = nic.role === 'secondary' || build.needsPrimaryRouting;
@@ -136,10 +137,10 @@ function attached(nic: KnownNic, build: Build): DesiredInterface {
     mtu: nic.config.mtu,
     addresses: addressesToSet(nic),
     excluded: excludedNetworks(nic),
-    routes: isRouted ? tableRoutes(nic, { host, config, cloudNics, leavingLinks, table }) : [],
+    routes: isRouted ? tableRoutes(nic, { host, config, cloudNics, table }) : [],
     mainRoutes: mainRoutes(nic),
     rules: isRouted ? nicRules(nic, { table, owned, listedElsewhere }) : [],
-    sysctls: isInvolved ? nicSysctls(nic, { host, config, managed: build.managed }) : [],
+    sysctls: isInvolved ? nicSysctls(nic, { host, config, cloudNics }) : [],
     files: nic.role === 'secondary' ? renderedFiles(nic, table, build) : null,
   };
 }
@@ -171,11 +172,14 @@ function renderedFiles(nic: KnownNic, table: number, build: Build): DesiredFiles
   return attachedFiles(nic, rendered.files, build.host, build.claimedPaths);
 }
 
+interface GoneNic {
+  readonly mac: MacAddress;
+  readonly nic: NicState;
+  readonly link: Link | undefined;
+}
+
 /** NICs that we set up and that the metadata does not list any more, unless the operator has taken them from us. */
-function withdrawnNics(
-  { metadata, host, config }: DesiredInput,
-  claimedPaths: ReadonlySet<string>,
-): readonly DesiredInterface[] {
+function goneNics({ metadata, host, config }: DesiredInput): readonly GoneNic[] {
   const listed = new Set<string>([...metadata.nics, ...metadata.invalid].map(({ mac }) => mac));
   return Object.entries(host.state.nics)
     .filter(([mac, { detachedAt }]) => detachedAt === null && !listed.has(mac))
@@ -183,17 +187,10 @@ function withdrawnNics(
     .filter(
       ({ mac, link }) =>
         link === undefined || isManaged({ mac, role: 'secondary', link, subnets: [] }, config),
-    )
-    .map(({ mac, nic, link }) => withdrawn(mac, nic, link, withdrawnFiles(mac, host, claimedPaths), config));
+    );
 }
 
-function withdrawn(
-  mac: MacAddress,
-  nic: NicState,
-  link: Link | undefined,
-  files: DesiredFiles,
-  config: Config,
-): DesiredInterface {
+function withdrawn({ mac, nic, link }: GoneNic, files: DesiredFiles, config: Config): DesiredInterface {
   return {
     mac,
     ifname: link?.ifname ?? nic.ifname,

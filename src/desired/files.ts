@@ -43,11 +43,15 @@ export function attachedFiles(
 ): DesiredFiles {
   const wanted = new Set(present.map(({ path }) => path));
   const former = rememberedFiles(nic.mac, host).filter((path) => !claimed.has(path));
+  const there = new Set(host.files.map(({ path }) => path));
   const ours = new Set(host.files.filter(isOurs).map(({ path }) => path));
   const absent = [...scriptPaths(nic.link.ifname), ...former].filter(
     (path) => ours.has(path) && !wanted.has(path),
   );
-  return { present, displaced: othersFiles(nic, host).map(({ path }) => path), absent };
+  const vacant = rememberedFiles(nic.mac, host).filter(
+    (path) => !wanted.has(path) && there.has(originalPath(path)),
+  );
+  return { present, displaced: othersFiles(nic, host).map(({ path }) => path), absent, vacant };
 }
 
 /** What is left of a NIC that is gone: our files, and the originals that they replaced. */
@@ -58,7 +62,7 @@ export function withdrawnFiles(mac: MacAddress, host: HostState, claimed: Readon
     const isLeft = file === undefined ? byPath.has(originalPath(path)) : isOurs(file);
     return isLeft && !claimed.has(path);
   });
-  return { present: [], displaced: [], absent };
+  return { present: [], displaced: [], absent, vacant: [] };
 }
 
 /** What the state file says we wrote for a MAC; where it was lost, what goes with an ifcfg of ours with this HWADDR. */

@@ -13,7 +13,7 @@ export interface CloudNic {
   /** null when this NIC's reading is invalid. */
   readonly reading: NicMetadata | null;
   readonly config: InterfaceConfig;
-  /** From the reading; else from the last good one; else what the link itself is in. */
+  /** From the reading, else from the last good one, else what the link itself is in; and those of the configuration. */
   readonly subnets: readonly Cidr[];
 }
 
@@ -51,7 +51,10 @@ export function joinNics(metadata: InstanceMetadata, host: HostState, config: Co
     const ifname = link?.ifname ?? null;
     const subnets = subnetsOf(reading ?? lastGoodReading(mac, host), link);
     const settings = configOf({ mac, role, link, subnets }, config);
-    if (link !== undefined) nics.push({ mac, role, link, reading, config: settings, subnets });
+    if (link !== undefined) {
+      const all = [...new Set([...subnets, ...settings.addresses.map(networkOf)])];
+      nics.push({ mac, role, link, reading, config: settings, subnets: all });
+    }
     const reason = putOff({ mac, link, problem, settings, host });
     if (reason !== undefined) deferrals.push({ mac, ifname, ...reason });
   }

@@ -2,7 +2,7 @@
 import type { Config } from '../model/config.ts';
 import type { DesiredRoute } from '../model/desired.ts';
 import { type HostState, MAIN_TABLE, type Route } from '../model/host.ts';
-import { gatewayOf, primaryAddress } from '../model/metadata.ts';
+import { gatewayOf } from '../model/metadata.ts';
 import {
   type Cidr,
   defaultCidr,
@@ -26,14 +26,12 @@ export interface RouteContext {
   readonly config: Config;
   /** Every NIC of the cloud that has a link, managed or not. */
   readonly cloudNics: readonly CloudNic[];
-  /** Links of NICs that are being withdrawn: nothing is thrown to them while they still have routes. */
-  readonly leavingLinks: readonly number[];
   readonly table: number;
 }
 
 /** The families in which a NIC has a table: those in which it has an address of the metadata or the configuration. */
 export function familiesOf(nic: KnownNic): readonly Family[] {
-  return FAMILIES.filter((family) => subnetOf(nic, family) !== undefined);
+  return FAMILIES.filter((family) => ownSubnets(nic, family).length > 0);
 }
 
 /** The whole table of one NIC, own prefixes first, throws last. */
@@ -52,9 +50,8 @@ export function tableRoutes(nic: KnownNic, context: RouteContext): readonly Desi
 /** The part of the table that the distribution's own files carry too: what must be right without the agent. */
 export function fileRoutes(nic: KnownNic, table: number, family: Family): readonly DesiredRoute[] {
   const through = unicast(nic, table, family);
-  const subnet = subnetOf(nic, family);
   const gateway = gatewayFor(nic, family);
-  const routes = subnet === undefined ? [] : [through(subnet, null, 'the subnet of the NIC')];
+  const routes = ownSubnets(nic, family).map((subnet) => through(subnet, null, 'the subnet of the NIC'));
   if (gateway !== null) routes.push(through(defaultCidr(family), gateway, 'the gateway of the subnet'));
   for (const { to, via } of nic.config.routes) {
     if (familyOf(to) === family) routes.push(through(to, via, 'listed in the configuration'));
@@ -120,17 +117,20 @@ function unreachableDefault(table: number, family: Family): DesiredRoute {
 /** What main routes beyond the cloud's NICs (bridges, VPNs) stays reachable from this NIC's addresses. */
 function throwRoutes(
   nic: KnownNic,
-  { host, config, cloudNics, leavingLinks, table }: RouteContext,
+  { host, config, cloudNics, table }: RouteContext,
   family: Family,
   taken: ReadonlySet<Cidr>,
 ): readonly DesiredRoute[] {
   if (config.routing.localRoutes === 'off') return [];
-  const cloudLinks = new Set([...cloudNics.map(({ link }) => link.index), ...leavingLinks]);
+  // A link that was an ENI before is no bridge and no VPN, even when the metadata does not list it any more.
+  const former = host.links.filter((link) =>
+    [link.permanentMac, link.mac].some((mac) => mac !== null && mac in host.state.nics),
+  );
+  const cloudLinks = new Set([...cloudNics.map(({ link }) => link), ...former].map(({ index }) => index));
   const destinations = host.routes
-    .filter((route) => route.table === MAIN_TABLE && route.family === family)
-    .filter((route) => isThrown(route, nic, cloudLinks))
-    .map(({ destination }) => destination)
-    .filter((destination) => !taken.has(destination));
+    .filter((route) => route.table === MAIN_TABLE && route.family === family && !taken.has(route.destination))
+    .filter((route) => isThrown(route, nic, cloudLinks) && !isOurDoing(route, nic, host))
+    .map(({ destination }) => destination);
   return [...new Set(destinations)].toSorted().map((destination) => ({
     family,
     table,
@@ -143,6 +143,17 @@ function throwRoutes(
   }));
 }
 
+/** In main because of what we set on this NIC, and gone when we take that back. */
+function isOurDoing(
+  { destination, nexthops }: Route,
+  { mac, link }: KnownNic,
+  { state }: HostState,
+): boolean {
+  const { addresses = [], routes = [] } = state.nics[mac] ?? {};
+  const isHere = nexthops.some(({ linkIndex }) => linkIndex === link.index);
+  return isHere && [...addresses.map(networkOf), ...routes.map(({ to }) => to)].includes(destination);
+}
+
 function isThrown(route: Route, nic: KnownNic, cloudLinks: ReadonlySet<number>): boolean {
   // A default split in halves (OpenVPN) would cut the host off.
   if (route.type === 'other' || splitCidr(route.destination).prefixLength <= 1) return false;
@@ -153,10 +164,10 @@ function isThrown(route: Route, nic: KnownNic, cloudLinks: ReadonlySet<number>):
   return isLeavingHere && !isLinkLocal(splitCidr(route.destination).address);
 }
 
-function subnetOf(nic: KnownNic, family: Family): Cidr | undefined {
-  const primary = primaryAddress(nic.reading, family);
-  const address = primary ?? nic.config.addresses.find((entry) => familyOf(entry.address) === family);
-  return address === undefined ? undefined : networkOf(address);
+/** That of the metadata first; the configuration may list addresses of others. */
+function ownSubnets(nic: KnownNic, family: Family): readonly Cidr[] {
+  const entries = [...nic.reading.addresses, ...nic.config.addresses];
+  return [...new Set(entries.filter(({ address }) => familyOf(address) === family).map(networkOf))];
 }
 
 function gatewayFor(nic: KnownNic, family: Family): IpAddress | null {

@@ -1,5 +1,5 @@
 /** Slot n of a NIC gives it table and rule priority tableBase + n. Remembered by MAC, never derived from order or ifindex. */
-import type { HostState, Route } from '../model/host.ts';
+import type { HostState, Link, Route } from '../model/host.ts';
 import type { MacAddress } from '../model/net.ts';
 import type { NicState } from '../model/state.ts';
 import type { CloudNic } from './nics.ts';
@@ -16,21 +16,26 @@ export interface SlotOptions {
 /** The slot of a NIC, or what of others is in its table. */
 export type SlotChoice = { readonly slot: number; readonly inUse: string | null };
 
-/** Chooses for each NIC in turn: the primary has slot 0, a known MAC its old slot, a new one the lowest free. */
+/** The primary has slot 0, a known MAC its old slot, a new one that which the kernel has for it, or the lowest free. */
 export function chooseSlots(
   nics: readonly CloudNic[],
   host: HostState,
   options: SlotOptions,
 ): ReadonlyMap<MacAddress, SlotChoice> {
-  const chosen = new Map<MacAddress, SlotChoice>();
-  const taken = new Set<number>([PRIMARY_SLOT]);
-  for (const { slot } of Object.values(host.state.nics)) taken.add(slot);
+  const slots = new Map<MacAddress, number>();
   for (const nic of nics) {
-    const slot = knownSlot(nic, host) ?? newSlot(nic, host, taken, options);
-    taken.add(slot);
-    chosen.set(nic.mac, { slot, inUse: foreignUse(slot, nic, host, options) });
+    const slot = knownSlot(nic, host);
+    if (slot !== undefined) slots.set(nic.mac, slot);
   }
-  return chosen;
+  for (const nic of nics) {
+    if (!slots.has(nic.mac)) slots.set(nic.mac, newSlot(nic, host, new Set(slots.values()), options));
+  }
+  return new Map(
+    nics.map((nic) => {
+      const slot = slots.get(nic.mac) ?? PRIMARY_SLOT;
+      return [nic.mac, { slot, inUse: foreignUse(slot, nic, host, options) }];
+    }),
+  );
 }
 
 function knownSlot(nic: CloudNic, host: HostState): number | undefined {
@@ -40,30 +45,36 @@ function knownSlot(nic: CloudNic, host: HostState): number | undefined {
 }
 
 /** A table that the kernel still has for this NIC (the state file was lost), else the lowest free, else the longest detached. */
-function newSlot(nic: CloudNic, host: HostState, taken: ReadonlySet<number>, options: SlotOptions): number {
-  const free = Array.from({ length: SLOTS }, (_, slot) => slot).filter((slot) => !taken.has(slot));
+function newSlot(nic: CloudNic, host: HostState, chosen: ReadonlySet<number>, options: SlotOptions): number {
+  const remembered = new Set(Object.values(host.state.nics).map(({ slot }) => slot));
+  const free = Array.from({ length: SLOTS }, (_, slot) => slot).filter(
+    (slot) => slot !== PRIMARY_SLOT && !chosen.has(slot) && !remembered.has(slot),
+  );
   return (
-    free.find((slot) => servesAlready(options.tableBase + slot, nic, host)) ??
-    free.find((slot) => foreignUse(slot, nic, host, options) === null) ??
-    longestDetached(host, taken, new Set(free)) ??
+    free.find((slot) => servesAlready(options.tableBase + slot, nic.link, host)) ??
+    free.find((slot) => !isUsedByAnother(slot, nic, host, options)) ??
+    longestDetached(host, chosen) ??
     free[0] ??
     SLOTS - 1
   );
 }
 
-function servesAlready(table: number, { link }: CloudNic, host: HostState): boolean {
+function servesAlready(table: number, link: Link, host: HostState): boolean {
   const byRule = host.rules.some((rule) => rule.table === table && rule.outputInterface === link.ifname);
   return byRule || host.routes.some((route) => route.table === table && leavesBy(route, link.index));
 }
 
-function longestDetached(
-  host: HostState,
-  taken: ReadonlySet<number>,
-  free: ReadonlySet<number>,
-): number | undefined {
+/** By somebody else, or by a NIC of ours that the state does not know any more. */
+function isUsedByAnother(slot: number, nic: CloudNic, host: HostState, options: SlotOptions): boolean {
+  const others = host.links.filter(({ index }) => index !== nic.link.index);
+  const isServing = others.some((link) => servesAlready(options.tableBase + slot, link, host));
+  return isServing || foreignUse(slot, nic, host, options) !== null;
+}
+
+function longestDetached(host: HostState, chosen: ReadonlySet<number>): number | undefined {
   const detached = Object.values(host.state.nics).filter(
     (nic): nic is NicState & { detachedAt: string } =>
-      nic.detachedAt !== null && taken.has(nic.slot) && !free.has(nic.slot) && nic.slot !== PRIMARY_SLOT,
+      nic.detachedAt !== null && !chosen.has(nic.slot) && nic.slot !== PRIMARY_SLOT,
   );
   return detached.toSorted((a, b) => a.detachedAt.localeCompare(b.detachedAt))[0]?.slot;
 }

@@ -14,13 +14,13 @@ const ARP_ANNOUNCE_BEST_LOCAL = 2;
 export interface SysctlContext {
   readonly host: HostState;
   readonly config: Config;
-  /** The NICs that the agent manages. */
-  readonly managed: readonly CloudNic[];
+  /** Every NIC of the cloud, managed or not. */
+  readonly cloudNics: readonly CloudNic[];
 }
 
 export function nicSysctls(
   nic: CloudNic,
-  { host, config, managed }: SysctlContext,
+  { host, config, cloudNics }: SysctlContext,
 ): readonly DesiredSysctl[] {
   const wanted: DesiredSysctl[] = [];
   const want = (
@@ -43,7 +43,7 @@ export function nicSysctls(
     const reason = 'a strict filter drops forwarded traffic under policy routing';
     want('rp_filter', RP_FILTER_LOOSE, (now) => now === RP_FILTER_STRICT, reason);
   }
-  const neighbour = config.sysctl.arp === 'auto' ? neighbourInSubnet(nic, managed) : undefined;
+  const neighbour = config.sysctl.arp === 'auto' ? neighbourInSubnet(nic, cloudNics) : undefined;
   if (neighbour !== undefined) {
     const reason = `shares its subnet with ${neighbour.link.ifname}: each answers ARP for itself alone`;
     want('arp_ignore', ARP_ONLY_OWN_ADDRESSES, (now) => now < ARP_ONLY_OWN_ADDRESSES, reason);
@@ -62,9 +62,9 @@ function isOurs(nic: CloudNic, host: HostState, name: SysctlName): boolean {
   return host.state.nics[nic.mac]?.sysctls[name]?.value === nic.link.sysctls[name];
 }
 
-function neighbourInSubnet(nic: CloudNic, managed: readonly CloudNic[]): CloudNic | undefined {
+function neighbourInSubnet(nic: CloudNic, cloudNics: readonly CloudNic[]): CloudNic | undefined {
   const subnets = new Set(nic.subnets.filter((subnet) => familyOf(subnet) === 4));
-  return managed.find(
+  return cloudNics.find(
     ({ mac, subnets: theirs }) => mac !== nic.mac && theirs.some((one) => subnets.has(one)),
   );
 }

@@ -53,6 +53,8 @@ export interface DesiredFiles {
   readonly displaced: readonly string[];
   /** Ours, and not needed any more. */
   readonly absent: readonly string[];
+  /** Where somebody's file was that is kept as `*.orig` and has none of ours in its place. */
+  readonly vacant: readonly string[];
 }
 
 export interface DesiredInterface {

@@ -4,7 +4,7 @@ import type { HostState } from '../model/host.ts';
 import type { Plan, Step } from '../model/plan.ts';
 import { addAddresses, removeAddresses } from './addresses.ts';
 import { fileSteps } from './files.ts';
-import { addRoutes, removeMainRoutes, removeTableRoutes } from './routes.ts';
+import { addRoutes, removeMainRoutes, removeSupersededRoutes, removeTableRoutes } from './routes.ts';
 import { addRules, type RuleWindow, removeMovedRules, removeRules } from './rules.ts';
 import { restoringSteps, settingSteps } from './settings.ts';
 
@@ -45,6 +45,7 @@ function additions(
   return [
     ...settingSteps(nic, link),
     ...addRoutes(nic, host, options.protocol),
+    ...removeSupersededRoutes(nic, host),
     ...removeMovedRules(nic, all, host, options),
     ...addRules(nic, host, options.protocol),
     ...addAddresses(nic, link),

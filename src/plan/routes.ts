@@ -18,20 +18,35 @@ export function addRoutes(desired: DesiredInterface, host: HostState, protocol: 
     });
 }
 
+/** What is in the way of a route that was just added: a better metric would win, so it goes before any address comes. */
+export function removeSupersededRoutes(desired: DesiredInterface, host: HostState): readonly Step[] {
+  return unwantedRoutes(desired, host)
+    .filter((present) => isSuperseded(present, desired))
+    .map((present) => makeStep('remove-route', desired, present, 'another one takes its place'));
+}
+
 export function removeTableRoutes(desired: DesiredInterface, host: HostState): readonly Step[] {
   const isTableGone = !desired.attached || desired.routes.length === 0;
-  const destinations = new Set(desired.routes.map(({ destination }) => destination));
   const reason = isTableGone
     ? 'nothing needs this table any more'
     : `does not belong in table ${desired.table}`;
+  return unwantedRoutes(desired, host)
+    .filter((present) => !isSuperseded(present, desired))
+    .map((present) => {
+      // A unicast one may be the way to the subnet of a NIC that the metadata does not list any more.
+      const withdrawal = isTableGone || present.type === 'unicast';
+      return makeStep('remove-route', desired, present, reason, withdrawal);
+    });
+}
+
+function unwantedRoutes(desired: DesiredInterface, host: HostState): readonly Route[] {
   return host.routes
     .filter((present) => present.table === desired.table && present.type !== 'other')
-    .filter((present) => !desired.routes.some((route) => isSameRoute(route, present)))
-    .map((present) => {
-      // The way to the subnet of a NIC that the metadata does not list any more.
-      const leadsNowhere = present.type === 'unicast' && !destinations.has(present.destination);
-      return makeStep('remove-route', desired, present, reason, isTableGone || leadsNowhere);
-    });
+    .filter((present) => !desired.routes.some((route) => isSameRoute(route, present)));
+}
+
+function isSuperseded(present: Route, { routes }: DesiredInterface): boolean {
+  return routes.some(({ destination }) => destination === present.destination);
 }
 
 export function removeMainRoutes(desired: DesiredInterface, host: HostState): readonly Step[] {

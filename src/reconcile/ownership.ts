@@ -3,6 +3,7 @@
  * we are about to have), so that whatever a killed run had done is known to be ours by the next one.
  */
 import type { DesiredInterface } from '../model/desired.ts';
+import { MAIN_TABLE } from '../model/host.ts';
 import { compareIpAddresses, formatInterfaceAddress, type InterfaceAddress } from '../model/net.ts';
 import type { Step, StepOf } from '../model/plan.ts';
 import type { AgentState, NicState, OwnedRoute, OwnedValue } from '../model/state.ts';
@@ -99,10 +100,12 @@ function ownedRoutes(
   steps: readonly Step[],
 ): readonly OwnedRoute[] {
   const ours = new Set<string>((now?.routes ?? []).map(({ to }) => to));
-  for (const step of steps) if (step.kind === 'add-route') ours.add(step.arguments.destination);
+  for (const step of steps) {
+    if (step.kind === 'add-route' && step.arguments.table === MAIN_TABLE)
+      ours.add(step.arguments.destination);
+  }
   return desired.mainRoutes.flatMap(({ destination, gateway }) => {
-    const isOurs = isInFiles(desired) || ours.has(destination);
-    return gateway === null || !isOurs ? [] : [{ to: destination, via: gateway }];
+    return gateway === null || !ours.has(destination) ? [] : [{ to: destination, via: gateway }];
   });
 }
 
@@ -138,7 +141,9 @@ function ownedMtu(
 
 function writtenFiles({ files }: DesiredInterface): readonly string[] {
   if (files === null) return [];
-  return [...new Set([...files.present.map(({ path }) => path), ...files.displaced])].toSorted();
+  return [
+    ...new Set([...files.present.map(({ path }) => path), ...files.displaced, ...files.vacant]),
+  ].toSorted();
 }
 
 function union(

@@ -159,7 +159,8 @@ function isPrimary({ address }: InterfaceAddress, reading: NicMetadata | undefin
 
 function listedState(entry: InterfaceAddress, { nic, link, reading }: Parts): AddressStateName {
   const { address } = entry;
-  if (!isPrimary(entry, reading) && isExcluded(address, nic)) return 'excluded';
+  const isUntouchable = nic?.role === 'primary' && isPrimary(entry, reading);
+  if (!isUntouchable && isExcluded(address, nic)) return 'excluded';
   return link?.addresses.some((entry) => entry.address === address) === true ? 'configured' : 'missing';
 }
 
