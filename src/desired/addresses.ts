@@ -17,7 +17,7 @@ import type { CloudNic } from './nics.ts';
 /** A NIC whose reading is valid. */
 export type KnownNic = CloudNic & { readonly reading: NonNullable<CloudNic['reading']> };
 
-export function isExcluded(nic: CloudNic, address: IpAddress): boolean {
+function isExcluded(nic: CloudNic, address: IpAddress): boolean {
   return nic.config.excludeAddresses.some((cidr) => cidrContains(cidr, address));
 }
 

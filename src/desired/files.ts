@@ -14,7 +14,7 @@ import { type MacAddress, parseIfName } from '../model/net.ts';
 import type { CloudNic } from './nics.ts';
 
 /** Files of others that configure this NIC: its five, and any ifcfg that names it or its MAC. */
-export function othersFiles(nic: CloudNic, host: HostState): readonly HostFile[] {
+function othersFiles(nic: CloudNic, host: HostState): readonly HostFile[] {
   const own = new Set(scriptPaths(nic.link.ifname));
   return host.files.filter(
     (file) =>

@@ -35,7 +35,7 @@ export const NLM_F_EXCL = 0x200;
 export const NLM_F_CREATE = 0x400;
 
 /** struct nlmsghdr: u32 length, u16 type, u16 flags, u32 sequence, u32 port. */
-export const MESSAGE_HEADER_BYTES = 16;
+const MESSAGE_HEADER_BYTES = 16;
 /** struct nlattr: u16 length, u16 type. */
 const ATTRIBUTE_HEADER_BYTES = 4;
 /** NLA_TYPE_MASK: without NLA_F_NESTED and NLA_F_NET_BYTEORDER. */

@@ -30,11 +30,7 @@ export function removeAddresses(desired: DesiredInterface, link: Link, host: Hos
 }
 
 /** On the link, owned by us, wanted by nobody. */
-export function staleAddresses(
-  desired: DesiredInterface,
-  link: Link,
-  host: HostState,
-): readonly InterfaceAddress[] {
+function staleAddresses(desired: DesiredInterface, link: Link, host: HostState): readonly InterfaceAddress[] {
   const owned = new Set((host.state.nics[desired.mac]?.addresses ?? []).map(formatInterfaceAddress));
   const wanted = new Set(desired.addresses.map(formatInterfaceAddress));
   return link.addresses.filter((entry) => {

@@ -76,7 +76,7 @@ function leavesBy(route: Route, gateway: string, { linkIndex }: DesiredInterface
  * Whether the kernel has what is desired. Metric, protocol and scope are whatever the distribution made of them, except the
  * metric of an unreachable default: a better one would hide the default itself.
  */
-export function isSameRoute(desired: DesiredRoute, present: Route): boolean {
+function isSameRoute(desired: DesiredRoute, present: Route): boolean {
   if (
     present.family !== desired.family ||
     present.table !== desired.table ||

@@ -69,7 +69,7 @@ function isMovedTo(desired: DesiredInterface, present: Rule, all: DesiredState):
   return isClaimed && !all.interfaces.some(({ rules }) => rules.some((rule) => isSameRule(rule, present)));
 }
 
-export function isSameRule(desired: DesiredRule, present: Rule): boolean {
+function isSameRule(desired: DesiredRule, present: Rule): boolean {
   return (
     present.table === desired.table &&
     present.priority === desired.priority &&

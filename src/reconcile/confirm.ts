@@ -37,7 +37,7 @@ export async function confirmWithdrawals(
   return { view, isConfirmed: true };
 }
 
-export function hasWithdrawals({ steps }: Plan): boolean {
+function hasWithdrawals({ steps }: Plan): boolean {
   return steps.some(({ withdrawal }) => withdrawal);
 }
 

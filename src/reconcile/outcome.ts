@@ -20,14 +20,8 @@ export interface ReconcileOutcome {
 
 /** Deferrals that are not as they should be; `no-link no-metadata not-ready` are merely pending, the rest is somebody's wish. */
 const DEGRADING: ReadonlySet<DeferralReason> = new Set<DeferralReason>(['invalid-metadata', 'table-in-use']);
-const PENDING: ReadonlySet<DeferralReason> = new Set<DeferralReason>(['no-link', 'no-metadata', 'not-ready']);
-
 export function isDegrading({ reason }: Deferral): boolean {
   return DEGRADING.has(reason);
-}
-
-export function isPending({ reason }: Deferral): boolean {
-  return PENDING.has(reason);
 }
 
 export function judge(result: Omit<ReconcileOutcome, 'outcome' | 'durationMs'>): Outcome {

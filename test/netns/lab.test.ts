@@ -1,9 +1,9 @@
 /** The lab proves itself without the agent: what it is given by hand works or fails as in the real cloud. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import type { PacketCounts } from '../lab/fabric.ts';
+import { brokenCells, sources } from '../lab/cells.ts';
 import { assertPrivateNamespace, readNamespaceIdentity } from '../lab/guard.ts';
-import type { Lab, Matrix } from '../lab/lab.ts';
+import type { Lab } from '../lab/lab.ts';
 import { openLab } from '../lab/open-lab.ts';
 import { addressRange, METADATA_ADDRESS, STATIC_HOST, STATIC_NETWORK, VM_ADDRESS } from '../lab/topology.ts';
 
@@ -33,17 +33,6 @@ async function configureRouting(lab: Lab, link: string): Promise<void> {
 
 async function batch(lab: Lab, lines: readonly string[]): Promise<void> {
   await lab.vm.run('sh', ['-c', `ip -batch - <<'END'\n${lines.join('\n')}\nEND`]);
-}
-
-/** The cells that are not ok, as `client > address`. */
-function brokenCells(matrix: Matrix): readonly string[] {
-  return Object.entries(matrix).flatMap(([client, row]) =>
-    Object.entries(row).flatMap(([address, outcome]) => (outcome === 'ok' ? [] : [`${client} > ${address}`])),
-  );
-}
-
-function sources(counts: PacketCounts | undefined): readonly string[] {
-  return Object.keys(counts ?? {}).toSorted();
 }
 
 describe('a new VM', () => {
