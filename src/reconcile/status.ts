@@ -61,9 +61,12 @@ export function nicStatuses(input: StatusInput): readonly NicStatus[] {
   const listed = new Set([...input.answer.nics, ...input.answer.invalid].map(({ mac }) => mac));
   const gone = input.desired.interfaces.filter(({ mac }) => !listed.has(mac)).map(({ mac }) => mac);
   const statuses = [...listed, ...gone].map((mac) => nicStatus(mac, input));
-  return statuses.toSorted(
-    (a, b) => Number(b.role === 'primary') - Number(a.role === 'primary') || (a.table ?? 0) - (b.table ?? 0),
-  );
+  return statuses.toSorted((a, b) => rank(a) - rank(b));
+}
+
+/** The primary, then by table, then those without one. */
+function rank({ role, table }: NicStatus): number {
+  return role === 'primary' ? -1 : (table ?? Number.MAX_SAFE_INTEGER);
 }
 
 export function overallState(nics: readonly NicStatus[]): OverallState {
@@ -78,15 +81,17 @@ function nicStatus(mac: MacAddress, input: StatusInput): NicStatus {
   const reading = answer.nics.find((entry) => entry.mac === mac);
   const link = findLink(mac, host.links);
   const slot = nic?.slot ?? host.state.nics[mac]?.slot;
+  const { state, reason } = stateOf(mac, input);
   return {
     name: link?.ifname ?? host.state.nics[mac]?.ifname ?? null,
     mac,
     role: mac === answer.primaryMac ? 'primary' : 'secondary',
+    state,
     table: slot === undefined ? null : config.routing.tableBase + slot,
     gateway: reading === undefined ? null : (gatewayOf(reading, 4) ?? gatewayOf(reading, 6) ?? null),
     persistence: (nic?.files?.present.length ?? 0) > 0 ? 'network-scripts' : 'none',
     addresses: addressStatuses({ reading, nic, link, host }),
-    ...stateOf(mac, input),
+    reason,
   };
 }
 
