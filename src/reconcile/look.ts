@@ -47,18 +47,36 @@ export function planOptions({ routing }: Config): PlanOptions {
   return { tableBase: routing.tableBase, slots: SLOTS, protocol: routing.protocol };
 }
 
-export async function look(looker: Looker, fetched: Fetched, selection: Selection): Promise<View> {
-  return viewOf(looker, fetched, selection, await observe(looker.observer));
+/** `trustsLinks`: udev has had its time, links that it is not done with are taken as they are. */
+export async function look(
+  looker: Looker,
+  fetched: Fetched,
+  selection: Selection,
+  trustsLinks = false,
+): Promise<View> {
+  const observation = await observe(looker.observer);
+  return viewOf(looker, fetched, selection, trustsLinks ? withoutUdev(observation) : observation);
+}
+
+export interface ReadyView {
+  readonly view: View;
+  readonly trustsLinks: boolean;
 }
 
 /** Like look(), but gives udev its time to finish with a NIC, and then goes on without it. */
-export async function lookWhenReady(looker: Looker, fetched: Fetched, selection: Selection): Promise<View> {
+export async function lookWhenReady(
+  looker: Looker,
+  fetched: Fetched,
+  selection: Selection,
+): Promise<ReadyView> {
   const deadline = Date.now() + UDEV_TIMEOUT_MS;
   for (;;) {
-    const observation = await observe(looker.observer);
-    const view = viewOf(looker, fetched, selection, observation);
-    if (!view.plan.deferrals.some(({ reason }) => reason === 'not-ready')) return view;
-    if (Date.now() >= deadline) return viewOf(looker, fetched, selection, withoutUdev(observation));
+    const view = await look(looker, fetched, selection);
+    if (!view.plan.deferrals.some(({ reason }) => reason === 'not-ready'))
+      return { view, trustsLinks: false };
+    if (Date.now() >= deadline) {
+      return { view: await look(looker, fetched, selection, true), trustsLinks: true };
+    }
     await delay(UDEV_POLL_MS);
   }
 }

@@ -16,7 +16,7 @@ import { leftovers, removeLeftovers } from '../system/atomic-file.ts';
 import { withLock } from '../system/lock.ts';
 import type { Paths } from '../system/paths.ts';
 import { setStateAside, writeState } from '../system/state-file.ts';
-import { confirmWithdrawals } from './confirm.ts';
+import { type Confirmed, confirmWithdrawals } from './confirm.ts';
 import {
   type Looker,
   look,
@@ -50,11 +50,10 @@ export async function reconcile(
   const startedAt = performance.now();
   const { selection } = request;
   const first = await lookWhenReady(reconciler, await fetchMetadata(reconciler.provider), selection);
-  const { view, isConfirmed } = await confirmWithdrawals(reconciler, first, selection);
+  const confirmed = await confirmWithdrawals(reconciler, first, selection);
+  const { view } = confirmed;
   const result = (await needsWrite(reconciler, view))
-    ? await withLock(reconciler.applier.paths.lock, () =>
-        changeAndRemember(reconciler, request, view, isConfirmed),
-      )
+    ? await withLock(reconciler.applier.paths.lock, () => changeAndRemember(reconciler, request, confirmed))
     : summarise(view, { steps: [], held: [], problems: [] });
   const durationMs = Math.round((performance.now() - startedAt) * 10) / 10;
   report(reconciler.log, result, durationMs);
@@ -79,13 +78,12 @@ async function strayTemporaries(paths: Paths): Promise<readonly string[]> {
 async function changeAndRemember(
   reconciler: Reconciler,
   { trigger, selection }: ReconcileRequest,
-  seen: View,
-  isConfirmed: boolean,
+  { view: seen, isConfirmed, trustsLinks }: Confirmed,
 ): Promise<Result> {
   const startedAt = performance.now();
   const { paths } = reconciler.applier;
   const at = new Date().toISOString();
-  const view = await look(reconciler, asFetched(seen), selection);
+  const view = await look(reconciler, asFetched(seen), selection, trustsLinks);
   if (view.rejectedState !== null) {
     const aside = await setStateAside(paths, view.rejectedState.asideName);
     reconciler.log.warn(

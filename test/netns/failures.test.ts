@@ -157,6 +157,33 @@ describe('the metadata service', () => {
   });
 });
 
+describe('udev', () => {
+  test('that is not done with a NIC is waited for, and the NIC is configured as soon as it is', async () => {
+    const { lab } = await labWithEni();
+    await lab.vm.run('mkdir', ['-p', lab.vm.path('/run/udev/data')]);
+    await writeFile(lab.vm.path('/run/udev/control'), '');
+    const plan = await lab.vm.agent(['plan', '--json']);
+    expect(JSON.parse(plan.stdout).deferrals).toMatchObject([{ reason: 'not-ready' }]);
+    const running = lab.vm.agent(['reconfigure']);
+    const { stdout } = await lab.vm.run('ip', ['-o', 'link', 'show', 'eth1']);
+    await writeFile(lab.vm.path(`/run/udev/data/n${stdout.split(':')[0]}`), '');
+    const result = await running;
+    expect(result.exitCode).toBe(0);
+    expect(result.durationMs).toBeLessThan(4_000);
+    expect(brokenCells(await lab.matrix([VM_ADDRESS, ...ENI_ADDRESSES]))).toEqual([]);
+  });
+
+  test('that never is done is given 5 s, and then the NIC is configured all the same', async () => {
+    const { lab } = await labWithEni();
+    await lab.vm.run('mkdir', ['-p', lab.vm.path('/run/udev/data')]);
+    await writeFile(lab.vm.path('/run/udev/control'), '');
+    const result = await lab.vm.agent(['reconfigure']);
+    expect(result.exitCode).toBe(0);
+    expect(result.durationMs).toBeGreaterThan(5_000);
+    expect(brokenCells(await lab.matrix([VM_ADDRESS, ...ENI_ADDRESSES]))).toEqual([]);
+  });
+});
+
 describe('state and lock', () => {
   test.each([
     ['truncated', (text: string) => text.slice(0, 100)],

@@ -36,6 +36,22 @@ test.each(CALLS)(
   },
 );
 
+test('an address that a killed run put on the primary NIC is known to be ours: it goes when it is unassigned', async () => {
+  const lab = await openLab();
+  await lab.vm.writeConfig('daemon: { removalConfirmations: 1 }\n');
+  await lab.vm.agent(['reconfigure']);
+  for (let nth = 1; nth < MOST_CALLS; nth += 1) {
+    await lab.assignAddress(lab.primary.mac, '10.0.0.5');
+    const run = await lab.vm.agent(['reconfigure'], { strace: `inject=rename:signal=SIGKILL:when=${nth}` });
+    await lab.unassignAddress(lab.primary.mac, '10.0.0.5');
+    await lab.vm.agent(['reconfigure']);
+    const { stdout } = await lab.vm.run('ip', ['-o', '-4', 'addr', 'show', 'eth0']);
+    expect(stdout, `killed before rename ${nth}`).not.toContain('10.0.0.5');
+    if (run.exitCode === 0) return expect(nth).toBeGreaterThan(2);
+  }
+  expect.fail('no run was left alone');
+});
+
 async function networkAndFiles({ vm }: Lab): Promise<readonly string[]> {
   // A dead holder has lost its lock, whether or not the file is still there.
   const lines = (await vm.snapshot()).split('\n').filter((line) => !line.includes('/run/eni-agent'));

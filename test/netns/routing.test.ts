@@ -107,6 +107,18 @@ describe("the administrator's static route on the primary NIC", () => {
 });
 
 describe('what others have set up', () => {
+  test("a static route that covers another NIC's subnet does not send its replies out by that NIC", async () => {
+    const lab = await openLab();
+    await lab.vm.run('ip', ['route', 'add', '10.0.0.0/23', 'via', '10.0.0.253', 'dev', 'eth0']);
+    const { mac } = await lab.attachEni({ addresses: ENI_ADDRESSES });
+    await lab.vm.agent(['reconfigure']);
+    expect((await lab.vm.run('ip', ['route', 'show', 'table', '21000'])).stdout).toContain(
+      'throw 10.0.0.0/23',
+    );
+    expect(brokenCells(await lab.matrix([VM_ADDRESS, ...ENI_ADDRESSES]))).toEqual([]);
+    expect(sentBy((await lab.portCounters())[mac]).spoofed).toEqual([]);
+  });
+
   test("a container bridge stays reachable from every NIC's addresses, and a VPN's default in halves is not thrown to", async () => {
     const lab = await openLab();
     await lab.vm.run('sh', [
