@@ -14,7 +14,6 @@ import type { AgentState } from '../model/state.ts';
 import type { Templates } from '../model/templates.ts';
 import { type Observation, type Observer, observe } from '../observe/observe.ts';
 import { type PlanOptions, planChanges } from '../plan/diff.ts';
-import { settledNics } from './ownership.ts';
 import { type Fetched, type Reading, readingOf, rememberedAnswer } from './reading.ts';
 
 export interface Looker {
@@ -137,14 +136,10 @@ function selectedMacs(
   return macs;
 }
 
-/** The state as it would be remembered if there were nothing to do. */
-export function rememberedState(
-  { reading, host, chosen }: View,
-  at: string,
-): Pick<AgentState, 'metadata' | 'nics'> {
-  const nics = settledNics(host.state.nics, chosen, [], at);
-  if (reading.failure !== null) return { nics, metadata: host.state.metadata };
-  const answer = rememberedAnswer(reading.metadata, host.state.metadata?.answer);
-  const isNews = !isDeepStrictEqual(answer, host.state.metadata?.answer);
-  return { nics, metadata: isNews ? { readAt: at, answer } : host.state.metadata };
+/** What to remember of the metadata: the very same object when it says nothing new. */
+export function rememberedMetadata({ reading, host }: View, at: string): AgentState['metadata'] {
+  const known = host.state.metadata;
+  if (reading.failure !== null) return known;
+  const answer = rememberedAnswer(reading.metadata, known?.answer);
+  return known !== null && isDeepStrictEqual(answer, known.answer) ? known : { readAt: at, answer };
 }

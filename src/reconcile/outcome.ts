@@ -26,10 +26,7 @@ export function isDegrading({ reason }: Deferral): boolean {
 
 export function judge(result: Omit<ReconcileOutcome, 'outcome' | 'durationMs'>): Outcome {
   const isDegraded =
-    result.problems.length > 0 ||
-    result.held.length > 0 ||
-    result.metadataFailure !== null ||
-    result.deferrals.some(isDegrading);
+    result.problems.length > 0 || result.metadataFailure !== null || result.deferrals.some(isDegrading);
   if (isDegraded) return 'degraded';
   return result.steps.length > 0 ? 'applied' : 'in-sync';
 }

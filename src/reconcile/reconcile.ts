@@ -22,7 +22,7 @@ import {
   look,
   lookWhenReady,
   planOptions,
-  rememberedState,
+  rememberedMetadata,
   type Selection,
   type View,
 } from './look.ts';
@@ -42,7 +42,7 @@ export interface ReconcileRequest {
 
 type Result = Omit<ReconcileOutcome, 'durationMs'>;
 
-/** Throws AgentError when nothing could be done at all; what fails for one NIC is in the outcome. */
+/** One shot: waits for udev and for the confirmation of withdrawals. Throws AgentError when nothing could be done at all. */
 export async function reconcile(
   reconciler: Reconciler,
   request: ReconcileRequest,
@@ -51,21 +51,53 @@ export async function reconcile(
   const { selection } = request;
   const first = await lookWhenReady(reconciler, await fetchMetadata(reconciler.provider), selection);
   const confirmed = await confirmWithdrawals(reconciler, first, selection);
+  const outcome = await settle(reconciler, request, confirmed, startedAt);
+  const { metadataFailure, held } = outcome;
+  if (metadataFailure !== null) {
+    reconciler.log.warn({ problem: metadataFailure.message }, 'metadata unavailable');
+  }
+  const isComplete = held.length === 0 || !['in-sync', 'applied'].includes(outcome.outcome);
+  return isComplete ? outcome : { ...outcome, outcome: 'degraded' };
+}
+
+/** Makes the host what the view says it should be; what fails for one NIC is in the outcome. */
+export async function settle(
+  reconciler: Reconciler,
+  request: ReconcileRequest,
+  confirmed: Confirmed,
+  startedAt = performance.now(),
+): Promise<ReconcileOutcome> {
   const { view } = confirmed;
-  const result = (await needsWrite(reconciler, view))
+  const division = divide(confirmed, view);
+  const result = (await needsWrite(reconciler, view, division))
     ? await withLock(reconciler.applier.paths.lock, () => changeAndRemember(reconciler, request, confirmed))
-    : summarise(view, { steps: [], held: [], problems: [] });
+    : summarise(view, { steps: [], held: division.held, problems: [] });
   const durationMs = Math.round((performance.now() - startedAt) * 10) / 10;
   report(reconciler.log, result, durationMs);
   return { ...result, durationMs };
 }
 
-async function needsWrite({ applier }: Reconciler, view: View): Promise<boolean> {
+interface Division {
+  /** Done now. */
+  readonly due: readonly Step[];
+  /** Waiting for more answers of the metadata. */
+  readonly held: readonly Step[];
+}
+
+function divide({ isConfirmed }: Pick<Confirmed, 'isConfirmed'>, { plan }: View): Division {
+  const isDue = ({ withdrawal }: Step): boolean => isConfirmed || !withdrawal;
+  return { due: plan.steps.filter(isDue), held: plan.steps.filter((step) => !isDue(step)) };
+}
+
+async function needsWrite({ applier }: Reconciler, view: View, { due, held }: Division): Promise<boolean> {
   const { metadata, nics } = view.host.state;
+  const waiting = new Set(held.map(({ mac }) => mac));
+  const others = view.chosen.filter(({ mac }) => !waiting.has(mac));
   return (
-    view.plan.steps.length > 0 ||
+    due.length > 0 ||
     view.rejectedState !== null ||
-    !isDeepStrictEqual(rememberedState(view, ''), { nics, metadata }) ||
+    rememberedMetadata(view, '') !== metadata ||
+    !isDeepStrictEqual(settledNics(nics, others, [], ''), nics) ||
     (await strayTemporaries(applier.paths)).length > 0
   );
 }
@@ -92,9 +124,7 @@ async function changeAndRemember(
     );
   }
   await removeLeftovers(await strayTemporaries(paths));
-  const steps = view.plan.steps.filter(({ withdrawal }) => isConfirmed || !withdrawal);
-  const held = view.plan.steps.filter(({ withdrawal }) => !isConfirmed && withdrawal);
-  const remembered = rememberedState(view, at);
+  const { due: steps, held } = divide({ isConfirmed }, view);
   await writeIntent(paths, view, steps);
   const { problems, failedMacs, isForbidden } = await applyAndVerify(reconciler, view, steps);
   const done = steps.filter(({ mac }) => !failedMacs.has(mac));
@@ -107,7 +137,8 @@ async function changeAndRemember(
   const { outcome } = result;
   const durationMs = Math.round((performance.now() - startedAt) * 10) / 10;
   const lastRun = { at, trigger, outcome, steps: done.length, durationMs, failures: result.problems };
-  await writeState(paths, { ...remembered, nics, lastRun }, { durable: true });
+  const metadata = rememberedMetadata(view, at);
+  await writeState(paths, { ...view.host.state, metadata, nics, lastRun }, { durable: true });
   return result;
 }
 
@@ -201,8 +232,6 @@ function report(log: Log, result: Result, durationMs: number): void {
   for (const step of result.steps)
     log.debug({ mac: step.mac, interface: step.interface }, describeStep(step));
   for (const { mac, message } of result.problems) log.error({ mac }, message);
-  if (result.metadataFailure !== null)
-    log.warn({ problem: result.metadataFailure.message }, 'metadata unavailable');
   if (result.steps.length > 0) {
     log.info(
       { outcome: result.outcome, steps: result.steps.length, durationMs },

@@ -28,7 +28,7 @@ describe('the outcome of a run', () => {
       { ...NOTHING, steps: STEPS, problems: [{ mac: macOf(2), message: 'no' }] },
       'degraded',
     ],
-    ['a removal that was not confirmed', { ...NOTHING, held: STEPS }, 'degraded'],
+    ['a removal that waits for its confirmation', { ...NOTHING, held: STEPS }, 'in-sync'],
     [
       'by the last good answer',
       { ...NOTHING, metadataFailure: new AgentError('metadata-unreachable', 'down') },
