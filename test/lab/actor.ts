@@ -1,6 +1,7 @@
 /** The process that lives in a namespace of the lab; it ends when the lab's process goes away. */
 import net from 'node:net';
 import { errorMessage } from '../../src/errors.ts';
+import { sessionHandlers } from './actor-sessions.ts';
 import {
   type Fault,
   type MetadataServer,
@@ -9,18 +10,13 @@ import {
   startMetadataServer,
 } from './metadata-server.ts';
 import type {
-  ActorCommands,
   ActorReply,
   ActorRequest,
   Answer,
-  CommandName,
   ConnectRequest,
   ConnectResult,
+  Handlers,
 } from './protocol.ts';
-
-type Handlers = {
-  [Name in CommandName]: (args: ActorCommands[Name]['arguments']) => Promise<ActorCommands[Name]['result']>;
-};
 
 const OUTCOMES: Readonly<Record<string, ConnectResult['outcome']>> = {
   ECONNREFUSED: 'refused',
@@ -29,7 +25,7 @@ const OUTCOMES: Readonly<Record<string, ConnectResult['outcome']>> = {
 };
 
 function run(): void {
-  const handlers = { ...trafficHandlers(), ...metadataHandlers() };
+  const handlers: Handlers = { ...trafficHandlers(), ...sessionHandlers(), ...metadataHandlers() };
   process.on('disconnect', () => process.exit(0));
   const answer = async ({ id, command, arguments: args }: ActorRequest): Promise<void> => {
     const handle = handlers[command] as (args: unknown) => Promise<unknown>;
@@ -103,16 +99,18 @@ function plain(address: string | undefined): string {
   return (address ?? '').replace(/^::ffff:/, '');
 }
 
+type MetadataCommand = 'startMetadata' | 'stopMetadata' | 'setMetadata' | 'setFault' | 'readRequests';
+
 /** The service outlives its listener: going down and up keeps the model, the fault and the requests seen. */
-function metadataHandlers(): Omit<Handlers, 'respond' | 'connect'> {
+function metadataHandlers(): Pick<Handlers, MetadataCommand> {
   let server: MetadataServer | undefined;
-  let model: ServedModel | undefined;
+  const models = new Map<string, ServedModel>();
   let fault: Fault | null = null;
   const earlier: ServedRequest[] = [];
   return {
     startMetadata: async (address) => {
       server = await startMetadataServer(address);
-      if (model !== undefined) server.setModel(model);
+      for (const [client, model] of models) server.setModel(model, client);
       server.setFault(fault);
       return null;
     },
@@ -122,9 +120,9 @@ function metadataHandlers(): Omit<Handlers, 'respond' | 'connect'> {
       server = undefined;
       return null;
     },
-    setMetadata: async (next) => {
-      model = next;
-      server?.setModel(next);
+    setMetadata: async ({ client, model }) => {
+      models.set(client, model);
+      server?.setModel(model, client);
       return null;
     },
     setFault: async (next) => {

@@ -1,18 +1,20 @@
 /**
- * The laboratory: a VPC with its anti-spoof filter, a VM, clients, and a control plane that attaches ENIs and assigns
+ * The laboratory: a VPC with its anti-spoof filter, a VM or more, clients, and a control plane that attaches ENIs and assigns
  * addresses. Everything lives in network namespaces of its own names, so that any number of labs run side by side.
  */
 import { mkdtemp, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { Actor } from './actor-client.ts';
+import { Children } from './children.ts';
 import { type AttachOptions, Cloud, type Eni, type MetadataControl } from './cloud.ts';
 import { Fabric, type PortCounters } from './fabric.ts';
 import { assertPrivateNamespace } from './guard.ts';
-import { configureMachine, describeMachines, type Machine, prepareMachine, VM } from './machines.ts';
+import { configureMachine, describeMachines, type Machine, prepareMachine } from './machines.ts';
 import { addNamespaces, deleteNamespaces } from './netns.ts';
 import type { ConnectResult } from './protocol.ts';
-import { RESPONDER_PORT, SUBNETS } from './topology.ts';
+import { openSession, type Session } from './sessions.ts';
+import { ECHO_PORT, RESPONDER_PORT, SUBNETS } from './topology.ts';
 import { assertUntouched, readUntouchables } from './untouched.ts';
 import { CONNECT_DEADLINE_MS, createVm, type Vm } from './vm.ts';
 import { createRoot } from './vm-root.ts';
@@ -20,44 +22,61 @@ import { createRoot } from './vm-root.ts';
 export interface LabOptions {
   /** The bundled actor (`bundleActor`). */
   readonly actorBundle: string;
+  /** How many; default 1. */
+  readonly vms?: number;
 }
 
 /** Outcome by client, by address. */
 export type Matrix = Readonly<Record<string, Readonly<Record<string, ConnectResult['outcome']>>>>;
 
 export interface Lab {
+  /** The first one, and its primary ENI. */
   readonly vm: Vm;
   readonly primary: Eni;
+  readonly vms: readonly Vm[];
   readonly metadata: MetadataControl;
   /** A link appears in the VM, down and without an address; the metadata lists it. */
   attachEni(options: AttachOptions): Promise<Eni>;
+  /** The metadata lists it before its link appears, which `plugIn` does. */
+  announceEni(options: AttachOptions): Promise<Eni>;
+  plugIn(mac: string): Promise<void>;
   detachEni(mac: string): Promise<void>;
+  /** To another VM (counted from 0), with its MAC and addresses. */
+  migrateEni(mac: string, toVm: number): Promise<Eni>;
+  migrateAddress(address: string, fromMac: string, toMac: string): Promise<void>;
   assignAddress(mac: string, address: string): Promise<Eni>;
   unassignAddress(mac: string, address: string): Promise<Eni>;
   /** TCP from a client (`outside`, `client-10.0.1`) or the router. */
   connect(options: { from: string; to: string; port?: number }): Promise<ConnectResult>;
+  /** A TCP connection from a client to an address, which stays. */
+  openSession(options: { from: string; to: string }): Promise<Session>;
   /** Every client to every address, all at once. */
   matrix(addresses: readonly string[]): Promise<Matrix>;
   /** By MAC: packets that the fabric accepted and dropped, by source. */
   portCounters(): Promise<Readonly<Record<string, PortCounters>>>;
   /** Throws when the agent touched what is not its own; `close` does it, too. */
   assertUntouched(): Promise<void>;
-  /** Removes everything; throws when an actor had died or something was touched. */
+  /** Removes everything; throws when an actor or a daemon had died or something was touched. */
   close(): Promise<void>;
 }
 
 const VPC = 'vpc';
 const CLIENTS = SUBNETS.map(({ client }) => client.name);
 
-export async function createLab({ actorBundle }: LabOptions): Promise<Lab> {
+export async function createLab({ actorBundle, vms = 1 }: LabOptions): Promise<Lab> {
   assertPrivateNamespace();
   const scratch = await mkdtemp(path.join(os.tmpdir(), 'eni-lab-'));
   const namespaceOf = (name: string): string => `${path.basename(scratch)}-${name}`;
-  const machines = describeMachines(namespaceOf);
+  const described = describeMachines(namespaceOf, vms);
+  const machines = [...described.vms, ...described.others];
+  const children = new Children();
   const names = [VPC, ...machines.map(({ name }) => name)];
   const actors = new Map<string, Actor>();
   const cleanUp = async (): Promise<readonly string[]> => {
-    const deaths = await Promise.all([...actors.values()].map((actor) => actor.stop()));
+    const deaths = [
+      ...(await children.endAll()),
+      ...(await Promise.all([...actors.values()].map((actor) => actor.stop()))),
+    ];
     await deleteNamespaces(names.map(namespaceOf));
     await rm(scratch, { recursive: true });
     return deaths.filter((death) => death !== undefined);
@@ -73,7 +92,7 @@ export async function createLab({ actorBundle }: LabOptions): Promise<Lab> {
     await Promise.allSettled([network, ...starts]);
     await Promise.all(starts);
     const fabric = await network;
-    return await assemble({ actors, fabric, machines, scratch, cleanUp });
+    return await assemble({ ...described, actors, fabric, children, scratch, cleanUp });
   } catch (error) {
     await cleanUp();
     throw error;
@@ -88,51 +107,101 @@ async function buildNetwork(vpc: string, machines: readonly Machine[]): Promise<
   return fabric;
 }
 
-async function assemble(parts: {
+interface LabParts {
   readonly actors: ReadonlyMap<string, Actor>;
   readonly fabric: Fabric;
-  readonly machines: readonly Machine[];
+  readonly vms: readonly Machine[];
+  readonly others: readonly Machine[];
+  readonly children: Children;
   readonly scratch: string;
   readonly cleanUp: () => Promise<readonly string[]>;
-}): Promise<Lab> {
-  const { actors, fabric, machines, scratch, cleanUp } = parts;
+}
+
+async function assemble(parts: LabParts): Promise<Lab> {
+  const { actors, fabric, cleanUp } = parts;
   const actorOf = (name: string): Actor => found(actors.get(name), name);
-  const { mac, addresses, linkName, namespace } = found(
-    machines.find(({ name }) => name === VM),
-    VM,
-  ).port;
-  const primary: Eni = { mac, addresses, linkName, primary: true };
-  const root = path.join(scratch, 'root');
-  const cloud = new Cloud({ fabric, actor: actorOf(VPC), vm: namespace });
-  const vm = createVm({ namespace, root, scratch, actor: actorOf(VM) });
-  await Promise.all([
-    createRoot(root, mac),
-    cloud.start(primary),
-    ...machines.map(({ name }) => actorOf(name).call('respond', { host: name, port: RESPONDER_PORT })),
+  const primaries = parts.vms.map(
+    ({ port: { mac, addresses, linkName } }, vm): Eni => ({ vm, mac, linkName, primary: true, addresses }),
+  );
+  const namespaces = parts.vms.map(({ port }) => port.namespace);
+  const cloud = new Cloud({ fabric, actor: actorOf(VPC), namespaces });
+  const [vms] = await Promise.all([
+    Promise.all(parts.vms.map((machine) => buildVm(machine, actorOf(machine.name), parts))),
+    cloud.start(primaries),
+    ...[...parts.vms, ...parts.others].map(({ name }) => answerTcp(name, actorOf(name))),
   ]);
-  const untouchables = await readUntouchables(vm);
+  const untouchables = await Promise.all(vms.map(readUntouchables));
+  const assertAllUntouched: Lab['assertUntouched'] = async () => {
+    for (const [index, before] of untouchables.entries())
+      await assertUntouched(found(vms[index], 'vm'), before);
+  };
   const connect: Lab['connect'] = ({ from, to, port = RESPONDER_PORT }) =>
     actorOf(from).call('connect', { to, port, timeoutMs: CONNECT_DEADLINE_MS });
   return {
-    vm,
-    primary,
-    metadata: cloud.metadata,
-    attachEni: (options) => cloud.attachEni(options),
-    detachEni: (eni) => cloud.detachEni(eni),
-    assignAddress: (eni, address) => cloud.assignAddress(eni, address),
-    unassignAddress: (eni, address) => cloud.unassignAddress(eni, address),
+    vm: found(vms[0], 'vm'),
+    primary: found(primaries[0], 'vm'),
+    vms,
+    ...controlsOf(cloud),
     connect,
+    openSession: ({ from, to }) => {
+      const machine = parts.others.find(({ name }) => name === from);
+      const client = found(machine, from).port.namespace;
+      return openSession({ actor: actorOf(from), to, namespaces: [client, ...namespaces] });
+    },
     matrix: (targets) => connectAll(connect, targets),
     portCounters: () => fabric.counters(),
-    assertUntouched: () => assertUntouched(vm, untouchables),
+    assertUntouched: assertAllUntouched,
     close: async () => {
-      const untouched = assertUntouched(vm, untouchables);
+      const untouched = assertAllUntouched();
       await Promise.allSettled([untouched]);
       const deaths = await cleanUp();
       if (deaths.length > 0) throw new Error(`closing the lab: ${deaths.join('; ')}`);
       await untouched;
     },
   };
+}
+
+type Controls = Pick<
+  Lab,
+  | 'metadata'
+  | 'attachEni'
+  | 'announceEni'
+  | 'plugIn'
+  | 'detachEni'
+  | 'migrateEni'
+  | 'migrateAddress'
+  | 'assignAddress'
+  | 'unassignAddress'
+>;
+
+function controlsOf(cloud: Cloud): Controls {
+  return {
+    metadata: cloud.metadata,
+    attachEni: (options) => cloud.attachEni(options),
+    announceEni: (options) => cloud.announceEni(options),
+    plugIn: (mac) => cloud.plugIn(mac),
+    detachEni: (mac) => cloud.detachEni(mac),
+    migrateEni: (mac, toVm) => cloud.migrateEni(mac, toVm),
+    migrateAddress: (address, fromMac, toMac) => cloud.migrateAddress(address, fromMac, toMac),
+    assignAddress: (mac, address) => cloud.assignAddress(mac, address),
+    unassignAddress: (mac, address) => cloud.unassignAddress(mac, address),
+  };
+}
+
+async function buildVm(
+  { name, port }: Machine,
+  actor: Actor,
+  { scratch, children }: Pick<LabParts, 'scratch' | 'children'>,
+): Promise<Vm> {
+  const { namespace, addresses, mac } = port;
+  const root = path.join(scratch, name);
+  await createRoot(root, mac);
+  return createVm({ namespace, address: addresses[0] ?? '', root, scratch, actor, children });
+}
+
+async function answerTcp(host: string, actor: Actor): Promise<void> {
+  await actor.call('respond', { host, port: RESPONDER_PORT });
+  await actor.call('echo', { port: ECHO_PORT });
 }
 
 async function connectAll(connect: Lab['connect'], addresses: readonly string[]): Promise<Matrix> {

@@ -2,6 +2,7 @@
 import type { PortOptions } from './fabric.ts';
 import { type Setup, setUp } from './netns.ts';
 import {
+  addressRange,
   GATEWAY6,
   isIpv6,
   macFor,
@@ -23,7 +24,6 @@ export interface Machine {
   readonly ip: readonly string[];
 }
 
-export const VM = 'vm';
 const ROUTER = 'router';
 
 /** CentOS sets rp_filter to 1; the others are the kernel's defaults, written out since a namespace inherits its creator's. */
@@ -42,12 +42,21 @@ const VM_SYSCTLS = {
 /** An IPv6 address can be used at once: duplicate address detection takes a second. */
 const COMMON_SYSCTLS = { 'ipv6/conf/default/accept_dad': 0 };
 
-/** All machines, the VM first; `namespaceOf` gives the namespace of a machine's name. */
-export function describeMachines(namespaceOf: (name: string) => string): readonly Machine[] {
+/** `vm`, `vm2` …, all machines after them; `namespaceOf` gives the namespace of a machine's name. */
+export function describeMachines(
+  namespaceOf: (name: string) => string,
+  vms: number,
+): { readonly vms: readonly Machine[]; readonly others: readonly Machine[] } {
   const clients = SUBNETS.map(({ client }) =>
     neighbour(client.name, [client.address, client.address6], namespaceOf),
   );
-  return [virtualMachine(namespaceOf(VM)), router(namespaceOf), ...clients];
+  return {
+    vms: addressRange(VM_ADDRESS, vms).map((address, index) => {
+      const name = index === 0 ? 'vm' : `vm${index + 1}`;
+      return virtualMachine(name, address, namespaceOf(name));
+    }),
+    others: [router(namespaceOf), ...clients],
+  };
 }
 
 /** First the defaults, without its ENI. */
@@ -61,15 +70,15 @@ export function configureMachine({ port, ip }: Machine): Promise<void> {
 }
 
 /** As a DHCP client leaves it, plus an administrator's static route. */
-function virtualMachine(namespace: string): Machine {
+function virtualMachine(name: string, address: string, namespace: string): Machine {
   const lease = 'valid_lft 86400 preferred_lft 86400';
   return {
-    name: VM,
-    port: { mac: macFor(VM_ADDRESS), addresses: [VM_ADDRESS], namespace, linkName: 'eth0', role: 'primary' },
+    name,
+    port: { mac: macFor(address), addresses: [address], namespace, linkName: 'eth0', role: 'primary' },
     sysctls: { ...COMMON_SYSCTLS, ...VM_SYSCTLS },
     ip: [
-      `addr add ${withPrefix(VM_ADDRESS)} brd + dev eth0 ${lease}`,
-      `route add default via ${subnetOf(VM_ADDRESS).gateway} dev eth0 proto dhcp src ${VM_ADDRESS} metric 100`,
+      `addr add ${withPrefix(address)} brd + dev eth0 ${lease}`,
+      `route add default via ${subnetOf(address).gateway} dev eth0 proto dhcp src ${address} metric 100`,
       `route add ${STATIC_NETWORK} via ${ROUTER_ADDRESS} dev eth0`,
     ],
   };

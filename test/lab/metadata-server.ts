@@ -11,6 +11,7 @@ const BASE = '/latest/meta-data/';
 const NOT_FOUND = '<html><head><title>404 Not Found</title></head><body><h1>404 Not Found</h1></body></html>';
 const DRIP_INTERVAL_MS = 20;
 const HUGE_BYTES = 1024 * 1024;
+const ANY_CLIENT = '';
 
 export interface ServedNic {
   /** Any case; served in upper case. */
@@ -79,7 +80,8 @@ export interface MetadataServer {
   readonly requests: readonly ServedRequest[];
   /** TCP connections now, and the most at one time. */
   readonly connections: { readonly open: number; readonly peak: number };
-  setModel(model: ServedModel): void;
+  /** What the client of that source address is answered; without one, every client that has none of its own. */
+  setModel(model: ServedModel, client?: string): void;
   setFault(fault: Fault | null): void;
   close(): Promise<void>;
 }
@@ -91,7 +93,7 @@ export interface ServerOptions {
 }
 
 export async function startMetadataServer({ host, port }: ServerOptions): Promise<MetadataServer> {
-  let answers: ReadonlyMap<string, string> = new Map();
+  const answers = new Map<string, ReadonlyMap<string, string>>();
   let fault: Fault | null = null;
   let hits = 0;
   const requests: ServedRequest[] = [];
@@ -100,7 +102,8 @@ export async function startMetadataServer({ host, port }: ServerOptions): Promis
   const server = http.createServer({ noDelay: true, keepAliveTimeout: 0 }, (request, response) => {
     const path = request.url ?? '';
     requests.push({ path, at: performance.now(), connection: connections.numberOf(request.socket) });
-    const body = path.startsWith(BASE) ? answers.get(path.slice(BASE.length)) : undefined;
+    const own = answers.get(request.socket.remoteAddress ?? '') ?? answers.get(ANY_CLIENT);
+    const body = path.startsWith(BASE) ? own?.get(path.slice(BASE.length)) : undefined;
     if (fault !== null && isHit(fault, path) && hits < (fault.times ?? Infinity)) {
       hits += 1;
       misbehave(fault, response, body ?? NOT_FOUND);
@@ -118,8 +121,8 @@ export async function startMetadataServer({ host, port }: ServerOptions): Promis
     endpoint: `http://${family === 'IPv6' ? `[${address}]` : address}:${actualPort}`,
     requests,
     connections: connections.count,
-    setModel(model) {
-      answers = buildAnswers(model);
+    setModel(model, client = ANY_CLIENT) {
+      answers.set(client, buildAnswers(model));
     },
     setFault(next) {
       fault = next;

@@ -23,6 +23,17 @@ export interface ConnectResult {
   readonly detail?: string;
 }
 
+export interface SessionRequest {
+  readonly to: string;
+  readonly port: number;
+  readonly timeoutMs: number;
+}
+
+export interface OpenedSession {
+  readonly id: number;
+  readonly localPort: number;
+}
+
 export interface ActorCommands {
   /** Answer TCP on every address of the namespace with an `Answer`. */
   readonly respond: {
@@ -30,13 +41,27 @@ export interface ActorCommands {
     readonly result: null;
   };
   readonly connect: { readonly arguments: ConnectRequest; readonly result: ConnectResult };
+  /** Send back every byte that comes. */
+  readonly echo: { readonly arguments: { readonly port: number }; readonly result: null };
+  /** A connection that stays. */
+  readonly openSession: { readonly arguments: SessionRequest; readonly result: OpenedSession };
+  /** Sends a line and waits until it is back. */
+  readonly exchange: {
+    readonly arguments: { readonly id: number; readonly timeoutMs: number };
+    readonly result: null;
+  };
+  readonly closeSession: { readonly arguments: { readonly id: number }; readonly result: null };
   readonly startMetadata: {
     readonly arguments: { readonly host: string; readonly port: number };
     readonly result: null;
   };
   /** New connections are refused until it is started again. */
   readonly stopMetadata: { readonly arguments: null; readonly result: null };
-  readonly setMetadata: { readonly arguments: ServedModel; readonly result: null };
+  /** `client` is the address that asks. */
+  readonly setMetadata: {
+    readonly arguments: { readonly client: string; readonly model: ServedModel };
+    readonly result: null;
+  };
   readonly setFault: { readonly arguments: { readonly fault: Fault | null }; readonly result: null };
   readonly readRequests: {
     readonly arguments: null;
@@ -45,6 +70,10 @@ export interface ActorCommands {
 }
 
 export type CommandName = keyof ActorCommands;
+
+export type Handlers = {
+  [Name in CommandName]: (args: ActorCommands[Name]['arguments']) => Promise<ActorCommands[Name]['result']>;
+};
 
 export interface ActorRequest<Name extends CommandName = CommandName> {
   readonly id: number;

@@ -4,6 +4,7 @@ import path from 'node:path';
 
 const PACKAGES = {
   ip: 'iproute2',
+  ss: 'iproute2',
   nft: 'nftables',
   unshare: 'util-linux',
   nsenter: 'util-linux',

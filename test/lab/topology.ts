@@ -26,7 +26,10 @@ export const METADATA_ADDRESS = '169.254.0.23';
 export const METADATA_PORT = 80;
 /** Every host of the lab answers TCP here with who it is. */
 export const RESPONDER_PORT = 7777;
+/** And here it sends back what it is sent, for as long as it lasts. */
+export const ECHO_PORT = 7778;
 
+/** The first VM's; the others follow it. */
 export const VM_ADDRESS = '10.0.0.4';
 export const ROUTER_ADDRESS = '10.0.0.253';
 /** What the administrator's static route leads to, by the router alone: the fabric's gateways do not know it. */

@@ -1,7 +1,7 @@
 /** What the agent must never touch, whatever a test does to it. */
 import assert from 'node:assert/strict';
 import { readFile, stat } from 'node:fs/promises';
-import { STATIC_NETWORK, VM_ADDRESS } from './topology.ts';
+import { STATIC_NETWORK } from './topology.ts';
 import type { Vm } from './vm.ts';
 import { PRIMARY_FILE } from './vm-root.ts';
 
@@ -17,7 +17,7 @@ export async function readUntouchables(vm: Vm): Promise<Untouchables> {
   const read = async (...args: string[]): Promise<string> => (await vm.run('ip', args)).stdout.trim();
   const [defaultRoutes, primaryAddress, rules, staticRoute, content, { mtimeMs, ino }] = await Promise.all([
     read('route', 'show', 'table', 'main', 'default'),
-    read('-o', 'address', 'show', 'dev', 'eth0', 'to', VM_ADDRESS),
+    read('-o', 'address', 'show', 'dev', 'eth0', 'to', vm.address),
     read('rule', 'show'),
     read('route', 'show', 'table', 'main', STATIC_NETWORK),
     readFile(vm.path(PRIMARY_FILE), 'utf8'),

@@ -3,8 +3,11 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { execa } from 'execa';
 import type { Actor } from './actor-client.ts';
+import type { Children } from './children.ts';
+import { type Daemon, type DaemonOptions, startDaemon } from './daemon.ts';
 import { dumpKernel } from './kernel-dump.ts';
-import { inNamespace } from './netns.ts';
+import { type Monitor, startMonitor } from './monitor.ts';
+import { inNamespace, setUp } from './netns.ts';
 import type { ConnectResult } from './protocol.ts';
 import { RESPONDER_PORT } from './topology.ts';
 import { describeTree, writeConfig } from './vm-root.ts';
@@ -41,10 +44,18 @@ export interface CommandResult {
 
 export interface Vm {
   readonly namespace: string;
+  /** The primary one, of its primary NIC. */
+  readonly address: string;
   /** The folder that the agent gets as --root. */
   readonly root: string;
   /** `node dist/cli.js --root ROOT args…` in the VM. Never throws for an exit code. */
   agent(args: readonly string[], options?: AgentOptions): Promise<AgentResult>;
+  /** `node dist/cli.js --root ROOT --log-level debug daemon`, ready; it ends with the lab at the latest. */
+  startDaemon(options?: DaemonOptions): Promise<Daemon>;
+  /** What the kernel announces from now on. */
+  monitor(): Promise<Monitor>;
+  /** Two links exchange their names, as they are (a link that is up can be renamed from kernel 6.2 on). */
+  swapNames(one: string, other: string): Promise<void>;
   /** Any command in the VM's network; throws when it fails. */
   run(command: string, args?: readonly string[]): Promise<CommandResult>;
   /** The same, for a command that may fail. */
@@ -59,8 +70,20 @@ export interface Vm {
   snapshot(options?: { identity?: boolean }): Promise<string>;
 }
 
-export function createVm(parts: { namespace: string; root: string; scratch: string; actor: Actor }): Vm {
-  const { namespace, root, actor } = parts;
+export interface VmParts {
+  readonly namespace: string;
+  readonly address: string;
+  readonly root: string;
+  readonly scratch: string;
+  readonly actor: Actor;
+  readonly children: Children;
+}
+
+export function createVm(parts: VmParts): Vm {
+  const { namespace, address, root, actor, children } = parts;
+  const program = [process.execPath, CLI, '--root', root];
+  const readStatus = async (): Promise<unknown> =>
+    JSON.parse((await runAgent(parts, ['status', '--json'], {})).stdout);
   const inside = async (command: readonly string[], reject: boolean): Promise<CommandResult> => {
     const [file, ...args] = inNamespace(namespace, command);
     const { exitCode, stdout, stderr } = await execa(file, args, { reject });
@@ -68,10 +91,17 @@ export function createVm(parts: { namespace: string; root: string; scratch: stri
   };
   return {
     namespace,
+    address,
     root,
     agent: async (args, options = {}) => {
       if (options.config !== undefined) await writeConfig(root, options.config);
       return runAgent(parts, args, options);
+    },
+    startDaemon: (options = {}) => startDaemon({ ...parts, program, readStatus }, options),
+    monitor: () => startMonitor(children, namespace),
+    swapNames: async (one, other) => {
+      const steps = [`${one} name swapped`, `${other} name ${one}`, `swapped name ${other}`];
+      await setUp(namespace, { ip: steps.map((step) => `link set ${step}`) });
     },
     run: (command, args = []) => inside([command, ...args], true),
     tryRun: (command, args = []) => inside([command, ...args], false),
@@ -88,7 +118,7 @@ export function createVm(parts: { namespace: string; root: string; scratch: stri
 }
 
 async function runAgent(
-  { namespace, root, scratch }: { namespace: string; root: string; scratch: string },
+  { namespace, root, scratch }: Pick<VmParts, 'namespace' | 'root' | 'scratch'>,
   args: readonly string[],
   { env, strace, killAfterMs }: AgentOptions,
 ): Promise<AgentResult> {

@@ -1,0 +1,65 @@
+/** A TCP connection that lasts, between a client of the lab and an address of a VM. */
+import { execa } from 'execa';
+import type { Actor } from './actor-client.ts';
+import { inNamespace } from './netns.ts';
+import { ECHO_PORT } from './topology.ts';
+
+/** Longer than the retransmissions of a connection that is held up for a moment. */
+const EXCHANGE_DEADLINE_MS = 5_000;
+
+export interface Session {
+  /** Sends a line and waits for its echo; throws when it does not come or the connection is gone. */
+  exchange(): Promise<void>;
+  /** Exchanges without a pause until the returned function is called, which tells how many there were. */
+  keepExchanging(): () => Promise<number>;
+  /** Of both sides, since it began. */
+  retransmissions(): Promise<number>;
+  close(): Promise<void>;
+}
+
+export interface SessionParts {
+  readonly actor: Actor;
+  readonly to: string;
+  /** Where either end may be. */
+  readonly namespaces: readonly string[];
+}
+
+export async function openSession({ actor, to, namespaces }: SessionParts): Promise<Session> {
+  const timeoutMs = EXCHANGE_DEADLINE_MS;
+  const { id, localPort } = await actor.call('openSession', { to, port: ECHO_PORT, timeoutMs });
+  const exchange: Session['exchange'] = async () => {
+    await actor.call('exchange', { id, timeoutMs });
+  };
+  return {
+    exchange,
+    keepExchanging: () => {
+      const over = new AbortController();
+      const exchanges = (async () => {
+        let count = 0;
+        for (; !over.signal.aborted; count += 1) await exchange();
+        return count;
+      })();
+      // A failure is told when it is asked for.
+      exchanges.catch(() => undefined);
+      return () => {
+        over.abort();
+        return exchanges;
+      };
+    },
+    retransmissions: async () => {
+      const counts = await Promise.all(namespaces.map((name) => countRetransmissions(name, localPort)));
+      return counts.reduce((sum, count) => sum + count, 0);
+    },
+    close: async () => {
+      await actor.call('closeSession', { id });
+    },
+  };
+}
+
+/** `retrans:0/3` of ss(8): now and in all; it is left out while there was none. */
+async function countRetransmissions(namespace: string, clientPort: number): Promise<number> {
+  const filter = `( sport = :${clientPort} and dport = :${ECHO_PORT} ) or ( sport = :${ECHO_PORT} and dport = :${clientPort} )`;
+  const [file, ...args] = inNamespace(namespace, ['ss', '-tinHO', filter]);
+  const { stdout } = await execa(file, args);
+  return [...stdout.matchAll(/\bretrans:\d+\/(\d+)/g)].reduce((sum, [, total]) => sum + Number(total), 0);
+}

@@ -1,0 +1,32 @@
+/** Waiting for a condition, with a deadline, instead of sleeping and hoping. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { inspect } from 'node:util';
+
+const POLL_MS = 20;
+const DEFAULT_DEADLINE_MS = 10_000;
+const SHOWN_CHARACTERS = 4_000;
+
+export interface UntilOptions<T> {
+  /** For the message: `eth1 is gone`. */
+  readonly what: string;
+  readonly read: () => T | Promise<T>;
+  readonly holds: (seen: T) => boolean;
+  readonly deadlineMs?: number;
+}
+
+/** Reads until it holds, and returns what was read then; past the deadline it throws with what it last saw. */
+export async function until<T>(options: UntilOptions<T>): Promise<T> {
+  const { what, read, holds, deadlineMs = DEFAULT_DEADLINE_MS } = options;
+  const startedAt = performance.now();
+  for (;;) {
+    const seen = await read();
+    if (holds(seen)) return seen;
+    if (performance.now() - startedAt >= deadlineMs) {
+      const text = typeof seen === 'string' ? seen : inspect(seen, { depth: 8, breakLength: 160 });
+      throw new Error(
+        `waiting until ${what}: not after ${deadlineMs} ms; last seen:\n${text.slice(-SHOWN_CHARACTERS)}`,
+      );
+    }
+    await sleep(POLL_MS);
+  }
+}
