@@ -16,6 +16,9 @@ export const ERROR_CODES = {
   'file-failed': 'backoff',
   'state-unreadable': 'never',
   'lock-busy': 'next-wake',
+  'daemon-running': 'never',
+  'daemon-unreachable': 'next-wake',
+  'path-too-long': 'never',
 } as const satisfies Record<string, Retry>;
 
 /** When it is worth trying again: never without a change by somebody, after a growing delay, or when something happens. */

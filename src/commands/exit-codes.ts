@@ -10,6 +10,8 @@ const OF_ERROR: Partial<Record<ErrorCode, ExitCode>> = {
   'config-invalid': EXIT.usage,
   'config-untrusted': EXIT.usage,
   'lock-busy': EXIT.busy,
+  'daemon-running': EXIT.busy,
+  'path-too-long': EXIT.usage,
 };
 
 const OF_OUTCOME: Readonly<Record<Outcome, ExitCode>> = {
