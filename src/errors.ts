@@ -19,6 +19,7 @@ export const ERROR_CODES = {
   'daemon-running': 'never',
   'daemon-unreachable': 'next-wake',
   'path-too-long': 'never',
+  'command-failed': 'backoff',
 } as const satisfies Record<string, Retry>;
 
 /** When it is worth trying again: never without a change by somebody, after a growing delay, or when something happens. */
