@@ -30,7 +30,17 @@ const DAEMON = `
     say(error.code + ' ' + error.message);
   }`;
 
-/** PATH JOURNAL: a client. */
+/** PATH JOURNAL: listens with room for one in its queue, and stops. */
+const HANGING = `
+  import { appendFileSync } from 'node:fs';
+  import net from 'node:net';
+  const [path, journal] = process.argv.slice(2);
+  net.createServer().listen({ path, backlog: 1 }, () => {
+    appendFileSync(journal, 'listening\\n');
+    process.kill(process.pid, 'SIGSTOP');
+  });`;
+
+/** PATH: a client. */
 const CLIENT = `
   import { connectControl } from '../../../src/system/control-client.ts';
   await connectControl(process.argv[2]).catch((error) => process._rawDebug(error.code + ' ' + error.message));`;
@@ -45,6 +55,7 @@ const EVERYTHING = { selection: null, all: true, dryRun: false };
 
 let root: string;
 let script: Script;
+let hanging: Script;
 let visitor: Script;
 let folder: string;
 let socket: string;
@@ -52,7 +63,9 @@ let journal: string;
 
 beforeAll(async () => {
   root = await makeFolder();
-  [script, visitor] = await Promise.all([bundleScript(root, DAEMON), bundleScript(root, CLIENT)]);
+  [script, hanging, visitor] = (await Promise.all(
+    [DAEMON, HANGING, CLIENT].map((source) => bundleScript(root, source)),
+  )) as [Script, Script, Script];
 });
 afterAll(() => removeFolder(root));
 
@@ -523,6 +536,26 @@ describe('the socket', () => {
     expect(await readdir(path.dirname(socket))).toEqual(['control.sock']);
   });
 
+  test('of a daemon that hangs, with no room in its queue, is left to it', async () => {
+    await mkdir(path.dirname(socket));
+    const child = hanging.run(socket, journal);
+    await until('it hangs', async () => (await lines()).length === 1 && (await stateOf(child.pid)) === 'T');
+    // Linux queues one more than it was told to.
+    const waiting = await Promise.all([hold(''), hold('')]);
+    await expect(serve()).rejects.toMatchObject({ code: 'daemon-running' });
+    await expect((await connect()).status()).rejects.toMatchObject({
+      code: 'daemon-unreachable',
+      message: expect.stringContaining('EAGAIN'),
+    });
+    for (const connection of waiting) connection.destroy();
+    child.kill('SIGKILL');
+    await child;
+  });
+
+  async function stateOf(pid: number | undefined): Promise<string | undefined> {
+    return (await readFile(`/proc/${pid}/stat`, 'utf8')).split(') ')[1]?.slice(0, 1);
+  }
+
   test('of a daemon that was killed is taken by the next one', async () => {
     for (let time = 0; time < 3; time += 1) {
       const daemon = await startDaemon();
@@ -548,7 +581,7 @@ describe('the socket', () => {
   });
 
   async function lines(): Promise<readonly string[]> {
-    return (await readFile(journal, 'utf8')).split('\n').slice(0, -1);
+    return (await readFile(journal, 'utf8').catch(() => '')).split('\n').slice(0, -1);
   }
 
   test.each<[string, () => Promise<unknown>]>([
