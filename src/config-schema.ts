@@ -3,6 +3,7 @@ import { isAbsolute } from 'node:path';
 import * as v from 'valibot';
 import { parseEndpoint } from './metadata/endpoint.ts';
 import type { Config } from './model/config.ts';
+import { parseDuration } from './model/duration.ts';
 import {
   type Cidr,
   familyOf,
@@ -16,9 +17,6 @@ import {
   splitCidr,
 } from './model/net.ts';
 import { mapping, parsedText } from './system/schema.ts';
-
-const SECOND = 1000;
-const UNITS: Readonly<Record<string, number>> = { ms: 1, s: SECOND, m: 60 * SECOND, h: 3600 * SECOND };
 
 /**
  * Table and priority are tableBase + slot, slot 0–255. Tables 253–255 and those below are the kernel's, Tencent's page's
@@ -176,11 +174,6 @@ function duration(min: string, max: string) {
     const ms = parseDuration(text);
     return ms !== undefined && ms >= minMs && ms <= maxMs ? ms : undefined;
   }, `a duration from ${min} to ${max}: a whole number and ms, s, m or h`);
-}
-
-function parseDuration(text: string): number | undefined {
-  const [, count, unit] = /^(\d{1,9})(ms|s|m|h)$/.exec(text) ?? [];
-  return unit === undefined ? undefined : Number(count) * (UNITS[unit] ?? Number.NaN);
 }
 
 /** A key without a value is an empty list: what remains when all entries are commented out. */

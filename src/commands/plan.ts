@@ -4,6 +4,7 @@ import type { Plan } from '../model/plan.ts';
 import { withConfirmationsDue } from '../reconcile/confirm.ts';
 import { look, type Selection, type View } from '../reconcile/look.ts';
 import { fetchMetadata } from '../reconcile/reading.ts';
+import { assumingResumed } from '../reconcile/release.ts';
 import { type Environment, withReconciler } from './context.ts';
 import { EXIT, type ExitCode } from './exit-codes.ts';
 import {
@@ -20,6 +21,8 @@ export interface PlanOptions {
   readonly json?: boolean;
   /** Exit 5 when changes are pending. */
   readonly check?: boolean;
+  /** As reconfigure does when it is told which NICs: the release of those selected is over. */
+  readonly resumes?: boolean;
 }
 
 export function runPlan(
@@ -27,7 +30,8 @@ export function runPlan(
   selection: Selection,
   options: PlanOptions,
 ): Promise<ExitCode> {
-  return withReconciler(environment, async (reconciler) => {
+  return withReconciler(environment, async (found) => {
+    const reconciler = options.resumes === true ? await assumingResumed(found, selection) : found;
     const view = await look(reconciler, await fetchMetadata(reconciler.provider), selection);
     const plan = withConfirmationsDue(view.plan, reconciler.config.daemon.removalConfirmations);
     const { failure } = view.reading;

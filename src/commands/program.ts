@@ -1,12 +1,15 @@
 /** The command line: names, options, help. Every command is one function of this folder. */
-import { Argument, Command, Option } from 'commander';
+import { Argument, Command, InvalidArgumentError, Option } from 'commander';
 import pkg from '../../package.json' with { type: 'json' };
 import type { LogLevel } from '../model/config.ts';
+import { parseDuration } from '../model/duration.ts';
+import { runBoot } from './boot.ts';
 import { type ConfigOptions, runConfig } from './config.ts';
 import type { Environment, GlobalOptions } from './context.ts';
 import type { ExitCode } from './exit-codes.ts';
 import { type PlanOptions, runPlan } from './plan.ts';
 import { type ReconfigureOptions, runReconfigure } from './reconfigure.ts';
+import { type ReleaseOptions, runRelease, runResume } from './release.ts';
 import { runStatus, type StatusOptions } from './status.ts';
 
 const LOG_LEVELS: readonly LogLevel[] = ['trace', 'debug', 'info', 'warn', 'error', 'silent'];
@@ -19,6 +22,9 @@ Exit codes:
   3  degraded: some NICs or addresses are not as they should be; the others are
   4  another run holds the lock
   5  plan --check: changes are pending`;
+
+/** Longer ones would not fit a timer (2^31 ms), and nobody waits that long. */
+const LONGEST_TIMEOUT_MS = 24 * 3_600_000;
 
 type Terminal = Omit<Environment, 'options'>;
 
@@ -42,9 +48,11 @@ export function createProgram(terminal: Terminal, finish: (code: ExitCode) => vo
   const environment = (): Environment => ({ ...terminal, options: program.opts<GlobalOptions>() });
   const add = (command: Command): Command => program.addCommand(command.copyInheritedSettings(program));
 
+  add(bootCommand(environment, finish));
   add(reconfigureCommand(environment, finish));
   add(planCommand(environment, finish));
   add(statusCommand(environment, finish));
+  add(releaseCommand(environment, finish));
   add(configCommand(environment, finish));
   return program;
 }
@@ -60,7 +68,7 @@ function reconfigureCommand(environment: MakeEnvironment, finish: Finish): Comma
   return new Command('reconfigure')
     .description('apply what the cloud assigned, now, and verify it')
     .addArgument(nicsArgument())
-    .option('--all', 'all NICs (the default)')
+    .option('--all', 'all NICs, those that were released too (without it and a NIC: all the others)')
     .option('--dry-run', 'show what would change and change nothing')
     .option('--json', 'print one JSON document')
     .addHelpText(
@@ -68,13 +76,77 @@ function reconfigureCommand(environment: MakeEnvironment, finish: Finish): Comma
       `
 Examples:
   eni-agent reconfigure --dry-run        what would change, and why
-  eni-agent reconfigure                  all NICs
-  eni-agent reconfigure eth1             eth1, and its rules on the primary NIC
+  eni-agent reconfigure                  all NICs, but for those that were released
+  eni-agent reconfigure eth1             eth1, and its rules on the primary NIC; ends its release
+  eni-agent reconfigure --all            all NICs; ends every release
   eni-agent reconfigure 20:90:6f:63:98:cc --json`,
     )
     .action(async (nics: string[], options: ReconfigureOptions & { all?: boolean }, command: Command) => {
-      if (options.all === true && nics.length > 0) command.error('error: --all and a NIC exclude each other');
-      finish(await runReconfigure(environment(), nics.length === 0 ? null : nics, options));
+      refuseAllAndNics(nics, options, command);
+      const selection = nics.length === 0 ? null : nics;
+      const resumes = options.all === true || selection !== null;
+      if (options.dryRun === true) {
+        return finish(await runPlan(environment(), selection, { json: options.json === true, resumes }));
+      }
+      if (resumes) await runResume(environment(), selection);
+      finish(await runReconfigure(environment(), selection, options));
+    });
+}
+
+function refuseAllAndNics(nics: readonly string[], { all }: { all?: boolean }, command: Command): void {
+  if (all === true && nics.length > 0) command.error('error: --all and a NIC exclude each other');
+}
+
+function bootCommand(environment: MakeEnvironment, finish: Finish): Command {
+  return new Command('boot')
+    .description('one shot at boot: wait for metadata and links, apply, verify, exit')
+    .addOption(
+      new Option('--timeout <duration>', 'when it is over, whatever is still missing')
+        .default(60_000, '60s')
+        .argParser(parseTimeout),
+    )
+    .addHelpText(
+      'after',
+      `
+Without metadata it goes by the last good answer, and exits 3; without that either, 1.
+
+Examples:
+  eni-agent boot
+  eni-agent boot --timeout 2m`,
+    )
+    .action(async ({ timeout }: { timeout: number }) => {
+      finish(await runBoot(environment(), { timeoutMs: timeout }));
+    });
+}
+
+function parseTimeout(text: string): number {
+  const ms = parseDuration(text);
+  if (ms === undefined || ms === 0 || ms > LONGEST_TIMEOUT_MS) {
+    throw new InvalidArgumentError('Allowed: a duration up to 24h, a whole number and ms, s, m or h.');
+  }
+  return ms;
+}
+
+function releaseCommand(environment: MakeEnvironment, finish: Finish): Command {
+  return new Command('release')
+    .description('give back: remove all that the agent owns there and stop managing it')
+    .addArgument(new Argument('[nic...]', 'interface name or MAC'))
+    .option('--all', 'all NICs: the network is as it was without the agent')
+    .option('--dry-run', 'show what would be given back and change nothing')
+    .addHelpText(
+      'after',
+      `
+It is remembered, also across a reboot, until reconfigure names the NIC or says --all.
+
+Examples:
+  eni-agent release eth1 --dry-run
+  eni-agent release eth1                 and \`eni-agent reconfigure eth1\` takes it back
+  eni-agent release --all                before the agent is removed`,
+    )
+    .action(async (nics: string[], options: ReleaseOptions & { all?: boolean }, command: Command) => {
+      refuseAllAndNics(nics, options, command);
+      if (options.all !== true && nics.length === 0) command.error('error: name a NIC, or say --all');
+      finish(await runRelease(environment(), nics.length === 0 ? null : nics, options));
     });
 }
 
@@ -93,7 +165,8 @@ Examples:
   eni-agent plan --check || echo "changes are pending, or something is wrong"`,
     )
     .action(async (nics: string[], options: PlanOptions) => {
-      finish(await runPlan(environment(), nics.length === 0 ? null : nics, options));
+      const isNamed = nics.length > 0;
+      finish(await runPlan(environment(), isNamed ? nics : null, { ...options, resumes: isNamed }));
     });
 }
 

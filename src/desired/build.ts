@@ -10,6 +10,7 @@ import type { Templates } from '../model/templates.ts';
 import { addressesToSet, excludedNetworks, type KnownNic, listedAddresses } from './addresses.ts';
 import { attachedFiles, foreignConfiguration, hasFileBackend, withdrawnFiles } from './files.ts';
 import { type CloudNic, findLink, isManaged, joinNics } from './nics.ts';
+import { hasReleasedSecondary, releasedInterfaces, WANTS_NOTHING } from './release.ts';
 import { renderNetworkScripts } from './render.ts';
 import { familiesOf, fileRoutes, mainRoutes, tableRoutes } from './routes.ts';
 import { fileRules, nicRules } from './rules.ts';
@@ -29,6 +30,8 @@ interface Build extends DesiredInput {
   readonly managed: readonly KnownNic[];
   readonly slots: ReadonlyMap<MacAddress, SlotChoice>;
   readonly needsPrimaryRouting: boolean;
+  /** That the primary's routing is not needed follows from releases, not from what the metadata stopped listing. */
+  readonly isEndedByRelease: boolean;
   /** The files of every NIC that is managed: nobody else's to remove, whatever the NIC of that name was before. */
   readonly claimedPaths: ReadonlySet<string>;
   readonly problems: NicProblem[];
@@ -57,12 +60,14 @@ export function buildDesired(input: DesiredInput): DesiredState {
     managed,
     slots,
     needsPrimaryRouting: needsPrimaryRouting(input, managed, deferrals),
+    isEndedByRelease: gone.length === 0 && hasReleasedSecondary(input),
     claimedPaths,
     problems: [],
   };
   const interfaces = [
     ...managed.map((nic) => attached(nic, build)),
     ...gone.map((nic) => withdrawn(nic, withdrawnFiles(nic.mac, host, claimedPaths), config)),
+    ...releasedInterfaces(input, joined.nics, claimedPaths),
   ];
   return {
     interfaces: interfaces.toSorted((a, b) => a.slot - b.slot),
@@ -112,8 +117,11 @@ function needsPrimaryRouting(
 ): boolean {
   if (config.routing.primary !== 'auto') return config.routing.primary === 'always';
   const putOff = deferrals.filter(
-    ({ mac }) =>
-      mac !== metadata.primaryMac && host.state.nics[mac]?.detachedAt === null && findLink(mac, host.links),
+    ({ mac, reason }) =>
+      reason !== 'released' &&
+      mac !== metadata.primaryMac &&
+      host.state.nics[mac]?.detachedAt === null &&
+      findLink(mac, host.links),
   );
   return putOff.length > 0 || managed.some(({ role }) => role === 'secondary');
 }
@@ -134,6 +142,7 @@ function attached(nic: KnownNic, build: Build): DesiredInterface {
     slot,
     table,
     attached: true,
+    released: !isRouted && build.isEndedByRelease ? 'table' : null,
     mtu: nic.config.mtu,
     addresses: addressesToSet(nic),
     excluded: excludedNetworks(nic),
@@ -183,6 +192,7 @@ function goneNics({ metadata, host, config }: DesiredInput): readonly GoneNic[] 
   const listed = new Set<string>([...metadata.nics, ...metadata.invalid].map(({ mac }) => mac));
   return Object.entries(host.state.nics)
     .filter(([mac, { detachedAt }]) => detachedAt === null && !listed.has(mac))
+    .filter(([mac]) => !host.state.released.some((released) => released === mac))
     .map(([mac, nic]) => ({ mac: mac as MacAddress, nic, link: findLink(mac as MacAddress, host.links) }))
     .filter(
       ({ mac, link }) =>
@@ -198,14 +208,9 @@ function withdrawn({ mac, nic, link }: GoneNic, files: DesiredFiles, config: Con
     role: 'secondary',
     slot: nic.slot,
     table: config.routing.tableBase + nic.slot,
-    attached: false,
-    mtu: null,
-    addresses: [],
+    released: null,
     excluded: [],
-    routes: [],
-    mainRoutes: [],
-    rules: [],
-    sysctls: [],
     files,
+    ...WANTS_NOTHING,
   };
 }

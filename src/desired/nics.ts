@@ -79,6 +79,7 @@ function putOff({
   settings,
   host,
 }: Candidate): Pick<Deferral, 'reason' | 'detail'> | undefined {
+  if (host.state.released.includes(mac)) return { reason: 'released', detail: releasedDetail(mac, link) };
   if (!settings.manage) {
     return {
       reason: 'unmanaged',
@@ -98,6 +99,10 @@ function putOff({
   }
   if (!link.ready) return { reason: 'not-ready', detail: `udev is not done with ${link.ifname} yet` };
   return undefined;
+}
+
+function releasedDetail(mac: MacAddress, link: Link | undefined): string {
+  return `released by the operator; \`eni-agent reconfigure ${link?.ifname ?? mac}\` takes it back`;
 }
 
 function missingLinkDetail(mac: MacAddress, links: readonly Link[]): string {
@@ -122,7 +127,7 @@ function candidates(mac: MacAddress, links: readonly Link[]): readonly Link[] {
   return same.filter(({ index }) => !masters.has(index));
 }
 
-function lastGoodReading(mac: MacAddress, host: HostState): NicMetadata | null {
+export function lastGoodReading(mac: MacAddress, host: HostState): NicMetadata | null {
   return host.state.metadata?.answer.nics.find((nic) => nic.mac === mac) ?? null;
 }
 

@@ -65,8 +65,13 @@ export interface DesiredInterface {
   readonly role: Role;
   readonly slot: number;
   readonly table: number;
-  /** Set up; false for a NIC that is being withdrawn. */
+  /** Set up; false for a NIC that is being withdrawn or released. */
   readonly attached: boolean;
+  /**
+   * What goes by the operator's word, and so without a confirmation by the metadata: everything of a NIC that is released, the
+   * primary's table and rules when that was the last one that needed them.
+   */
+  readonly released: 'all' | 'table' | null;
   readonly mtu: number | null;
   /** Primary first. What is excluded, and the primary NIC's primary address, are not in it: nobody adds or removes those. */
   readonly addresses: readonly DesiredAddress[];

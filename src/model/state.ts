@@ -19,7 +19,7 @@ export interface NicState {
   /** 0–255: table and priority are tableBase + slot. Kept after detach, so that a NIC that comes back has its old table. */
   readonly slot: number;
   readonly ifname: IfName;
-  /** ISO time; null while attached. */
+  /** ISO time at which everything of it was cleared, since it was detached or released; null while it is ours to set up. */
   readonly detachedAt: string | null;
   readonly addresses: readonly InterfaceAddress[];
   readonly routes: readonly OwnedRoute[];
@@ -51,7 +51,9 @@ export interface LastRun {
 export interface AgentState {
   readonly metadata: LastAnswer | null;
   readonly nics: Readonly<Record<MacAddress, NicState>>;
+  /** What the operator took from us: nothing of it is ours, attached or not, until `reconfigure` names it. Sorted. */
+  readonly released: readonly MacAddress[];
   readonly lastRun: LastRun | null;
 }
 
-export const EMPTY_STATE: AgentState = { metadata: null, nics: {}, lastRun: null };
+export const EMPTY_STATE: AgentState = { metadata: null, nics: {}, released: [], lastRun: null };

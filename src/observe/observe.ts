@@ -3,6 +3,7 @@ import { dumpRoutes } from '../kernel/routes.ts';
 import { dumpRules } from '../kernel/rules.ts';
 import type { Rtnetlink } from '../kernel/socket.ts';
 import type { HostState } from '../model/host.ts';
+import type { AgentState } from '../model/state.ts';
 import type { Paths } from '../system/paths.ts';
 import { type ReadState, readState } from '../system/state-file.ts';
 import { readAllSysctls } from '../system/sysctl.ts';
@@ -12,6 +13,8 @@ import { observeLinks } from './links.ts';
 export interface Observer {
   readonly rtnetlink: Rtnetlink;
   readonly paths: Paths;
+  /** For a dry run: the state as it would be written first. */
+  readonly assume?: (state: AgentState) => AgentState;
 }
 
 export interface Observation {
@@ -19,7 +22,11 @@ export interface Observation {
   readonly rejectedState: ReadState['rejected'];
 }
 
-export async function observe({ rtnetlink, paths }: Observer): Promise<Observation> {
+export async function observe({
+  rtnetlink,
+  paths,
+  assume = (state) => state,
+}: Observer): Promise<Observation> {
   const [links, routes, rules, { files, hasNetworkScripts }, allSysctls, { state, rejected }] =
     await Promise.all([
       observeLinks(rtnetlink, paths),
@@ -30,7 +37,7 @@ export async function observe({ rtnetlink, paths }: Observer): Promise<Observati
       readState(paths),
     ]);
   return {
-    host: { links, routes, rules, files, hasNetworkScripts, allSysctls, state },
+    host: { links, routes, rules, files, hasNetworkScripts, allSysctls, state: assume(state) },
     rejectedState: rejected,
   };
 }

@@ -4,7 +4,13 @@ import type { HostState } from '../model/host.ts';
 import type { Plan, Step } from '../model/plan.ts';
 import { addAddresses, removeAddresses } from './addresses.ts';
 import { fileSteps } from './files.ts';
-import { addRoutes, removeMainRoutes, removeSupersededRoutes, removeTableRoutes } from './routes.ts';
+import {
+  addMainRoutes,
+  addTableRoutes,
+  removeMainRoutes,
+  removeSupersededRoutes,
+  removeTableRoutes,
+} from './routes.ts';
 import { addRules, type RuleWindow, removeMovedRules, removeRules } from './rules.ts';
 import { restoringSteps, settingSteps } from './settings.ts';
 
@@ -20,7 +26,7 @@ export interface PlanOptions extends RuleWindow {
  */
 export function planChanges(host: HostState, desired: DesiredState, options: PlanOptions): Plan {
   const primary = desired.interfaces.filter(({ role }) => role === 'primary');
-  const gone = desired.interfaces.filter(({ attached }) => !attached);
+  const gone = desired.interfaces.filter(({ role, attached }) => role === 'secondary' && !attached);
   const secondaries = desired.interfaces.filter(({ role, attached }) => role === 'secondary' && attached);
   const setUp = (nic: DesiredInterface): readonly Step[] => additions(nic, desired, host, options);
   const clear = (nic: DesiredInterface): readonly Step[] => removals(nic, desired, host, options);
@@ -33,7 +39,7 @@ export function planChanges(host: HostState, desired: DesiredState, options: Pla
   return { steps, deferrals: desired.deferrals, problems: desired.problems };
 }
 
-/** Link, routes, rules, addresses: an address answers only when its way back is there. */
+/** Link, the table, rules, addresses: an address answers only when its way back is there. */
 function additions(
   nic: DesiredInterface,
   all: DesiredState,
@@ -44,11 +50,13 @@ function additions(
   if (link === undefined) return [];
   return [
     ...settingSteps(nic, link),
-    ...addRoutes(nic, host, options.protocol),
+    ...addTableRoutes(nic, host, options.protocol),
     ...removeSupersededRoutes(nic, host),
     ...removeMovedRules(nic, all, host, options),
     ...addRules(nic, host, options.protocol),
     ...addAddresses(nic, link),
+    // Their gateways are neighbours by main's connected route, which comes with the first address.
+    ...addMainRoutes(nic, host, options.protocol),
   ];
 }
 
@@ -63,12 +71,20 @@ function removals(
   const isTableTaken = all.interfaces.some(
     ({ attached, mac, table }) => attached && mac !== nic.mac && table === nic.table,
   );
-  return [
+  const table = isTableTaken
+    ? []
+    : [...removeRules(nic, all, host, options), ...removeTableRoutes(nic, host)];
+  const steps = [
     ...(link === undefined ? [] : removeAddresses(nic, link, host)),
-    ...(isTableTaken ? [] : removeRules(nic, all, host, options)),
-    ...(isTableTaken ? [] : removeTableRoutes(nic, host)),
+    ...(nic.released === 'table' ? table.map(confirmed) : table),
     ...removeMainRoutes(nic, host),
     ...(link === undefined ? [] : restoringSteps(nic, link, host)),
     ...fileSteps(nic, host),
   ];
+  return nic.released === 'all' ? steps.map((step) => confirmed({ ...step, reason: 'released' })) : steps;
+}
+
+/** By the operator's word: it waits for nothing that the metadata says. */
+function confirmed(step: Step): Step {
+  return { ...step, withdrawal: false };
 }

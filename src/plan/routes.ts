@@ -4,8 +4,25 @@ import { type HostState, MAIN_TABLE, type Route, SCOPE_LINK, SCOPE_UNIVERSE } fr
 import type { Step } from '../model/plan.ts';
 import { makeStep } from './step.ts';
 
-export function addRoutes(desired: DesiredInterface, host: HostState, protocol: number): readonly Step[] {
-  return [...desired.routes, ...desired.mainRoutes]
+export function addTableRoutes(
+  desired: DesiredInterface,
+  host: HostState,
+  protocol: number,
+): readonly Step[] {
+  return addRoutes(desired.routes, desired, host, protocol);
+}
+
+export function addMainRoutes(desired: DesiredInterface, host: HostState, protocol: number): readonly Step[] {
+  return addRoutes(desired.mainRoutes, desired, host, protocol);
+}
+
+function addRoutes(
+  wanted: readonly DesiredRoute[],
+  desired: DesiredInterface,
+  host: HostState,
+  protocol: number,
+): readonly Step[] {
+  return wanted
     .filter((route) => !host.routes.some((present) => isSameRoute(route, present)))
     .map((route) => {
       const where = route.table === MAIN_TABLE ? 'main' : `table ${route.table}`;

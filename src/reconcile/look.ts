@@ -118,9 +118,17 @@ function selectedMacs(
   reading: Reading,
   host: HostState,
 ): ReadonlySet<MacAddress> {
+  return new Set([reading.metadata.primaryMac, ...namedMacs(selection, reading, host)]);
+}
+
+/** What was asked for, and nothing else. AgentError `usage` for what is no NIC of this VM. */
+export function namedMacs(
+  selection: readonly string[],
+  reading: Reading,
+  host: HostState,
+): readonly MacAddress[] {
   const known = [...reading.metadata.nics, ...reading.metadata.invalid].map(({ mac }) => mac);
-  const macs = new Set<MacAddress>([reading.metadata.primaryMac]);
-  for (const name of selection) {
+  return selection.map((name) => {
     const link = host.links.find(({ ifname }) => ifname === name);
     const mac = parseMacAddress(name) ?? link?.permanentMac ?? link?.mac ?? null;
     if (mac === null || !(known.includes(mac) || mac in host.state.nics)) {
@@ -131,9 +139,8 @@ function selectedMacs(
         `selecting ${name}: ${what}; \`eni-agent status\` shows the NICs there are`,
       );
     }
-    macs.add(mac);
-  }
-  return macs;
+    return mac;
+  });
 }
 
 /** What to remember of the metadata: the very same object when it says nothing new. */

@@ -22,6 +22,21 @@ export async function fetchMetadata(provider: MetadataProvider): Promise<Fetched
   }
 }
 
+/** The same provider, whose first answer is one that is there already. */
+export function startingWith(fetched: Fetched, provider: MetadataProvider): MetadataProvider {
+  let known: Fetched | undefined = fetched;
+  return {
+    ...provider,
+    fetch: async () => {
+      const first = known;
+      known = undefined;
+      if (first === undefined) return provider.fetch();
+      if ('failure' in first) throw first.failure;
+      return first.metadata;
+    },
+  };
+}
+
 /** Throws the failure when there is no good answer to fall back to. */
 export function readingOf(fetched: Fetched, host: HostState): Reading {
   if ('metadata' in fetched) return { metadata: fetched.metadata, failure: null };

@@ -78,6 +78,7 @@ const lastRun: fc.Arbitrary<LastRun> = fc.record({
 const state: fc.Arbitrary<AgentState> = fc.record({
   metadata: fc.option(fc.record({ readAt: isoTime, answer })),
   nics: fc.dictionary(mac, nic, { noNullPrototype: true }),
+  released: fc.array(mac),
   lastRun: fc.option(lastRun),
 });
 
@@ -103,6 +104,7 @@ const EXAMPLE: AgentState = {
       files: ['/etc/sysconfig/network-scripts/ifcfg-eth1'],
     },
   },
+  released: ['02:00:00:00:00:03' as MacAddress],
   lastRun: null,
 };
 
@@ -129,6 +131,13 @@ describe('the state', () => {
   test('that nobody wrote is the empty one, and reading makes nothing', async () => {
     expect(await readState(paths)).toEqual({ state: EMPTY_STATE, rejected: null });
     expect(await readdir(paths.root)).toEqual([]);
+  });
+
+  test('of before there was a release has none', async () => {
+    await writeState(paths, EXAMPLE, { durable: false });
+    const { released: _, ...json } = JSON.parse(await readFile(paths.state, 'utf8'));
+    await writeText(JSON.stringify(json));
+    expect(await readState(paths)).toEqual({ state: { ...EXAMPLE, released: [] }, rejected: null });
   });
 
   test("is root's alone", async () => {
@@ -237,6 +246,7 @@ describe('a file that cannot be understood', () => {
     [`${NIC}.sysctls.accept_local`, { before: 0, value: 1 }],
     [`${NIC}.mtu`, 1500],
     [`${NIC}.files`, [1]],
+    ['released', ['eth1']],
     ['lastRun', { at: 'x' }],
   ])('because of a wrong %s is not used, and says where', async (place, value) => {
     await writeState(paths, EXAMPLE, { durable: false });

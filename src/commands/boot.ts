@@ -1,0 +1,66 @@
+/** `boot`: one shot at boot. Applies, verifies, exits; never hangs past the timeout. */
+import { boot } from '../reconcile/boot.ts';
+import type { ReconcileOutcome } from '../reconcile/outcome.ts';
+import { type Environment, withReconciler } from './context.ts';
+import { EXIT, type ExitCode, exitCodeOfOutcome } from './exit-codes.ts';
+import { count, type Output, printDeferrals, printProblems, printSteps } from './output.ts';
+
+export interface BootOptions {
+  readonly timeoutMs: number;
+}
+
+/** A tenth of the timeout, at most this, is kept for the run that ends it: nothing is waited for in it. */
+const LONGEST_RESERVE_MS = 1_000;
+
+export async function runBoot(environment: Environment, { timeoutMs }: BootOptions): Promise<ExitCode> {
+  const deadline = performance.now() + timeoutMs - Math.min(timeoutMs / 10, LONGEST_RESERVE_MS);
+  const watchdog = setTimeout(() => giveUp(environment, timeoutMs), timeoutMs);
+  const stop = new AbortController();
+  const onSigterm = (): void => stop.abort();
+  process.once('SIGTERM', onSigterm);
+  try {
+    return await withReconciler(environment, async (reconciler) => {
+      const { output } = environment;
+      const onRun = ({ steps }: ReconcileOutcome): void => printSteps(output, steps);
+      const outcome = await boot(reconciler, { deadline, signal: stop.signal, onRun });
+      printEnd(output, outcome);
+      return exitCodeOfOutcome(outcome.outcome);
+    });
+  } finally {
+    clearTimeout(watchdog);
+    process.off('SIGTERM', onSigterm);
+  }
+}
+
+/** A run that hangs (the lock, the disk) is left where it is, as a kill would leave it: the next one goes on from there. */
+function giveUp({ stderr }: Environment, timeoutMs: number): void {
+  stderr.write(
+    `eni-agent: booting: not done within ${timeoutMs / 1_000} s; what was begun is completed by the next run\n`,
+  );
+  // oxlint-disable-next-line unicorn/no-process-exit -- an error would have to wait for the very thing that hangs
+  process.exit(EXIT.failed);
+}
+
+function printEnd(output: Output, outcome: ReconcileOutcome): void {
+  const { deferrals, problems, metadataFailure, held } = outcome;
+  printDeferrals(output, deferrals);
+  printProblems(output, problems);
+  if (held.length > 0) {
+    const what = count(held.length, 'removal');
+    output.line(
+      output.style('yellow', `! ${what} not done: the metadata did not confirm what it no longer lists`),
+    );
+  }
+  if (metadataFailure !== null) {
+    output.line(output.style('yellow', `! by the last good answer: ${metadataFailure.message}`));
+  }
+  output.line(END[outcome.outcome]);
+}
+
+const END: Readonly<Record<ReconcileOutcome['outcome'], string>> = {
+  'in-sync': 'The network is as it should be.',
+  applied: 'The network is as it should be.',
+  degraded: 'Degraded: something is not as it should be (see above).',
+  'rolled-back': 'Degraded: what was tried did not hold and was rolled back (see above).',
+  failed: 'Failed: nothing was changed (see above).',
+};
