@@ -379,6 +379,19 @@ describe('a watch', () => {
     expect(documents).toEqual([{ value: 2 }, { value: 3 }]);
   });
 
+  test('lasts, however long nothing changes', async () => {
+    const source = changing(1);
+    const server = await serve(source.handlers);
+    const documents: unknown[] = [];
+    const client = await connect({ statusMs: 200, runMs: 200 });
+    const ended = client.watchStatus((document) => documents.push(document));
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    source.set(2);
+    await server.close();
+    await ended;
+    expect(documents).toEqual([{ value: 1 }, { value: 2 }]);
+  });
+
   test('ends with the signal, and the daemon forgets it', async () => {
     const source = changing(1);
     await serve(source.handlers);
