@@ -11,6 +11,7 @@ const PACKAGES = {
   mount: 'mount',
   strace: 'strace',
   ping: 'iputils-ping',
+  'systemd-analyze': 'systemd',
 } as const;
 
 type Tool = keyof typeof PACKAGES;
