@@ -10,6 +10,7 @@ import {
   GATEWAY6,
   isIpv6,
   METADATA_ADDRESS,
+  macFor,
   SUBNETS,
   type Subnet,
   subnetOf,
@@ -220,7 +221,8 @@ function bridgeName({ cidr }: Subnet): string {
 function bridgeLines(subnet: Subnet): readonly string[] {
   const bridge = bridgeName(subnet);
   return [
-    `link add ${bridge} type bridge mcast_snooping 0`,
+    // Of its own: by default it is the lowest of its ports', and an ENI that comes or goes would change the gateway's MAC.
+    `link add ${bridge} address ${macFor(subnet.gateway)} type bridge mcast_snooping 0`,
     `link set ${bridge} up`,
     `addr add ${withPrefix(subnet.gateway)} dev ${bridge}`,
     `addr add ${withPrefix(GATEWAY6)} dev ${bridge} nodad`,

@@ -50,14 +50,21 @@ USERCTL=no
 /** A line per file: mode, path, digest of the content; with `identity` also inode and time of change. */
 export async function describeTree(root: string, identity: boolean): Promise<readonly string[]> {
   const names = (await readdir(root, { recursive: true })).toSorted();
-  return Promise.all(names.map((name) => describeFile(root, name, identity)));
+  const described = await Promise.all(names.map((name) => describeFile(root, name, identity)));
+  return described.flatMap((line) => line ?? []);
 }
 
-async function describeFile(root: string, name: string, identity: boolean): Promise<string> {
+/** undefined for a file that is gone by now: a daemon that writes one goes by a temporary. */
+async function describeFile(root: string, name: string, identity: boolean): Promise<string | undefined> {
   const file = path.join(root, name);
-  const stats = await lstat(file);
-  const marks = identity && stats.isFile() ? ` inode ${stats.ino} mtime ${stats.mtimeMs}` : '';
-  return `${stats.mode.toString(8)} /${name} ${await describeContent(file, stats)}${marks}`;
+  try {
+    const stats = await lstat(file);
+    const marks = identity && stats.isFile() ? ` inode ${stats.ino} mtime ${stats.mtimeMs}` : '';
+    return `${stats.mode.toString(8)} /${name} ${await describeContent(file, stats)}${marks}`;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
 }
 
 async function describeContent(file: string, stats: Stats): Promise<string> {
