@@ -7,6 +7,7 @@ import type { Lab } from '../lab/lab.ts';
 import { openLab } from '../lab/open-lab.ts';
 import { VM_ADDRESS } from '../lab/topology.ts';
 
+const CLI = new URL('../../dist/cli.js', import.meta.url).pathname;
 const ETH1 = ['10.0.1.4', '10.0.1.5'];
 
 async function labWithEni(): Promise<{ lab: Lab; mac: string }> {
@@ -16,6 +17,8 @@ async function labWithEni(): Promise<{ lab: Lab; mac: string }> {
 }
 
 const POLL_MS = 20;
+/** For the start of a process on a machine that has other things to do. */
+const LEEWAY_MS = 2_500;
 
 /** The deadline is that of the test. */
 async function until(condition: () => Promise<boolean>): Promise<void> {
@@ -76,7 +79,7 @@ describe('without metadata', () => {
     expect(exitCode).toBe(3);
     expect(stdout).toMatch(/^! by the last good answer: .*ECONNREFUSED/m);
     expect(durationMs).toBeGreaterThan(1_700);
-    expect(durationMs).toBeLessThan(4_000);
+    expect(durationMs).toBeLessThan(4_000 + LEEWAY_MS);
     expect(brokenCells(await lab.matrix([VM_ADDRESS, '10.0.0.5', ...ETH1]))).toEqual([]);
   });
 
@@ -90,7 +93,7 @@ describe('without metadata', () => {
       /ECONNREFUSED.*no earlier answer.*the network is as the distribution's files made it$/,
     );
     expect(durationMs).toBeGreaterThan(1_500);
-    expect(durationMs).toBeLessThan(3_000);
+    expect(durationMs).toBeLessThan(2_000 + LEEWAY_MS);
     expect(await lab.vm.snapshot({ identity: true })).toBe(before);
   });
 
@@ -113,7 +116,7 @@ describe('without metadata', () => {
     await lab.metadata.fault({ mode: 'hang' });
     const { exitCode, durationMs } = await lab.vm.agent(['boot', '--timeout', '1s']);
     expect(exitCode).toBe(1);
-    expect(durationMs).toBeLessThan(2_000);
+    expect(durationMs).toBeLessThan(1_000 + LEEWAY_MS);
   });
 });
 
@@ -139,7 +142,7 @@ describe('a link that the metadata lists and that is late', () => {
     expect(exitCode).toBe(0);
     expect(stdout).toMatch(/is left as it is: no-link: the metadata lists .* but no link has this MAC yet/);
     expect(durationMs).toBeGreaterThan(1_500);
-    expect(durationMs).toBeLessThan(2_900);
+    expect(durationMs).toBeLessThan(2_000 + LEEWAY_MS);
   });
 });
 
@@ -159,12 +162,25 @@ test('a lock that nobody lets go of holds it up no longer than the timeout', asy
   const { exitCode, stderr, durationMs } = await lab.vm.agent(['boot', '--timeout', '1500ms']);
   expect(exitCode).toBe(1);
   expect(stderr).toContain('not done within 1.5 s');
-  expect(durationMs).toBeLessThan(2_500);
+  expect(durationMs).toBeLessThan(1_500 + LEEWAY_MS);
 });
 
-test.each(['soon', '0s', '60', '25h'])('--timeout %s is wrong usage: exit 2', async (timeout) => {
+test('a bad timeout is wrong usage: exit 2', async () => {
   const { lab } = await labWithEni();
-  const { exitCode, stderr } = await lab.vm.agent(['boot', '--timeout', timeout]);
-  expect(exitCode).toBe(2);
-  expect(stderr).toContain('a duration');
+  for (const timeout of ['soon', '0s', '60', '25h']) {
+    const { exitCode, stderr } = await lab.vm.agent(['boot', '--timeout', timeout]);
+    expect(exitCode, timeout).toBe(2);
+    expect(stderr).toContain('Allowed: a duration');
+  }
+});
+
+test('SIGTERM ends it at once while it waits', async () => {
+  const { lab } = await labWithEni();
+  await lab.metadata.down();
+  const started = performance.now();
+  const boot = [process.execPath, CLI, '--root', lab.vm.root, 'boot'];
+  const { exitCode, stderr } = await lab.vm.tryRun('timeout', ['--preserve-status', '1', ...boot]);
+  expect(exitCode).toBe(1);
+  expect(stderr).toContain("the network is as the distribution's files made it");
+  expect(performance.now() - started).toBeLessThan(1_500 + LEEWAY_MS);
 });

@@ -290,6 +290,8 @@ export interface Change {
   readonly detached: readonly ('no' | 'with-link' | 'link-stays')[];
   /** udev renames the links. */
   readonly isRenamed: boolean;
+  /** Numbers of the NICs that the operator releases. */
+  readonly released: readonly number[];
   readonly primary: Config['routing']['primary'];
 }
 
@@ -303,6 +305,11 @@ export const anyChange: fc.Arbitrary<Change> = fc.record({
     maxLength: MOST_NICS,
   }),
   isRenamed: fc.boolean(),
+  released: fc.oneof(
+    fc.constant([]),
+    fc.constant([]),
+    fc.uniqueArray(fc.integer({ min: 1, max: MOST_NICS })),
+  ),
   primary: fc.constantFrom('auto', 'auto', 'always', 'never'),
 });
 
@@ -316,11 +323,12 @@ export function changed(world: World, recipe: Recipe, change: Change): World {
     index > 0 && change.detached[index] === 'with-link' ? [macOf(index + 1)] : [],
   );
   const unplugged = lost.reduce(unplug, world.host);
+  const host = change.isRenamed ? renamed(unplugged) : unplugged;
   const { routing } = world.config;
   return {
     ...world,
     metadata: instance(readings),
-    host: change.isRenamed ? renamed(unplugged) : unplugged,
+    host: { ...host, state: { ...host.state, released: change.released.map(macOf) } },
     config: { ...world.config, routing: { ...routing, primary: change.primary } },
   };
 }

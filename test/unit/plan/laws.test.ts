@@ -107,11 +107,19 @@ describe('what is not ours', () => {
     });
   });
 
-  test('a NIC that is put off has no step', { timeout: FULL_TIMEOUT_MS }, () => {
+  test('a NIC that is put off has no step, unless it gives back what was ours', {
+    timeout: FULL_TIMEOUT_MS,
+  }, () => {
     forAll((world) => {
       const { plan } = lookAt(world);
+      const { released } = world.host.state;
       const putOff = new Set(plan.deferrals.map(({ mac }) => mac));
-      expect(plan.steps.filter(({ mac }) => putOff.has(mac))).toEqual([]);
+      const steps = plan.steps.filter(({ mac }) => putOff.has(mac));
+      expect(steps.filter(({ mac }) => !released.includes(mac))).toEqual([]);
+      for (const { kind, reason, withdrawal } of steps) {
+        expect(kind).toMatch(/^remove-|^set-(mtu|sysctl)$/);
+        expect({ reason, withdrawal }).toEqual({ reason: 'released', withdrawal: false });
+      }
     });
   });
 
