@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { MacAddress } from '../../../src/model/net.ts';
+import { describeStep } from '../../../src/plan/describe.ts';
 import {
   addressesOn,
   type ConfigText,
@@ -202,6 +203,16 @@ describe("the primary's routing", () => {
     expect(rulesOf(released.host, 21_000)).toEqual([]);
     expect(rulesOf(released.host, 21_002)).toHaveLength(2);
     expect(lookAt(released).plan.steps).toEqual([]);
+  });
+
+  test('goes last when all are released, and each step is done once', () => {
+    const { steps } = lookAt(releasing(runOnce(worldOf()), 1, 2, 3)).plan;
+    const lines = steps.map(describeStep);
+    expect(lines).toEqual([...new Set(lines)]);
+    const names = steps.map((step) => step.interface);
+    expect(names.indexOf('eth0')).toBeGreaterThan(
+      Math.max(names.lastIndexOf('eth1'), names.lastIndexOf('eth2')),
+    );
   });
 
   test('an address of ours that has become the primary one stays as well', () => {
