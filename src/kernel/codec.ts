@@ -20,6 +20,8 @@ export interface KernelMessage {
   readonly type: number;
   readonly flags: number;
   readonly sequence: number;
+  /** The socket that the message is an answer to, or whose request made the change that it tells of; 0 where the kernel doesn't say. */
+  readonly port: number;
   /** What follows the header, in the datagram's own memory: bodies of one datagram have the same buffer. */
   readonly body: Uint8Array;
 }
@@ -62,6 +64,7 @@ export function splitMessages(datagram: Uint8Array): KernelMessage[] {
       type: readU16(datagram, offset + 4),
       flags: readU16(datagram, offset + 6),
       sequence: readU32(datagram, offset + 8),
+      port: readU32(datagram, offset + 12),
       body: slice(datagram, offset + MESSAGE_HEADER_BYTES, offset + length),
     });
     offset += align(length);

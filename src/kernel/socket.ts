@@ -19,6 +19,8 @@ import {
 } from './codec.ts';
 
 export interface Rtnetlink {
+  /** What the kernel calls this socket: in the notification of a change, who made it. */
+  readonly port: number;
   /**
    * All objects of a kind: the bodies of the answers. Several dumps may be asked for at once.
    * Throws AgentError `kernel-refused` (an error of the kernel, no consistent answer, no answer in time).
@@ -84,6 +86,7 @@ function openRawSocket(): RawNetlinkSocket {
 }
 
 class RtnetlinkSocket implements Rtnetlink {
+  readonly port: number;
   readonly #socket: RawNetlinkSocket;
   readonly #batchRequests: number;
   #pending: Pending | null = null;
@@ -93,6 +96,7 @@ class RtnetlinkSocket implements Rtnetlink {
 
   constructor(socket: RawNetlinkSocket) {
     this.#socket = socket;
+    this.port = socket.address().port;
     this.#batchRequests = Math.floor(socket.getRecvBufferSize() / ANSWER_BYTES);
     socket.unref();
     socket.on('message', (datagram, sender) => {

@@ -5,11 +5,16 @@ import { NETWORK_SCRIPTS } from '../model/files.ts';
 export interface Paths {
   readonly root: string;
   readonly config: string;
+  /** The operator's own. */
+  readonly templates: string;
   readonly networkScripts: string;
   readonly stateDirectory: string;
   readonly state: string;
   readonly runDirectory: string;
   readonly lock: string;
+  /** Touched by udev: look again. */
+  readonly wake: string;
+  readonly control: string;
   readonly udevControl: string;
   readonly udevData: string;
   /** `/etc/…` as the contract knows it → where it is below the root. */
@@ -22,11 +27,14 @@ export function createPaths(root: string): Paths {
   return {
     root: absolute,
     config: below('/etc/eni-agent/config.yaml'),
+    templates: below('/etc/eni-agent/templates'),
     networkScripts: below(NETWORK_SCRIPTS),
     stateDirectory: below('/var/lib/eni-agent'),
     state: below('/var/lib/eni-agent/state.json'),
     runDirectory: below('/run/eni-agent'),
     lock: below('/run/eni-agent/lock'),
+    wake: below('/run/eni-agent/wake'),
+    control: below('/run/eni-agent/control.sock'),
     udevControl: below('/run/udev/control'),
     udevData: below('/run/udev/data'),
     below,

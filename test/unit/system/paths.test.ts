@@ -8,11 +8,13 @@ describe('paths', () => {
     expect(paths).toEqual({
       root: '/',
       config: '/etc/eni-agent/config.yaml',
+      templates: '/etc/eni-agent/templates',
       networkScripts: '/etc/sysconfig/network-scripts',
       stateDirectory: '/var/lib/eni-agent',
       state: '/var/lib/eni-agent/state.json',
       runDirectory: '/run/eni-agent',
       lock: '/run/eni-agent/lock',
+      wake: '/run/eni-agent/wake',
       udevControl: '/run/udev/control',
       udevData: '/run/udev/data',
     });
