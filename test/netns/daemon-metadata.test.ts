@@ -1,0 +1,48 @@
+/** Metadata that knows of an ENI later or earlier than the kernel. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { describe, expect, test } from 'vitest';
+import { brokenCells } from '../lab/cells.ts';
+import { openLab } from '../lab/open-lab.ts';
+import { alarms, EVERY_SECOND, inSync, sized } from '../lab/settled.ts';
+import { addressRange, VM_ADDRESS } from '../lab/topology.ts';
+
+const ADDRESSES = addressRange('10.0.1.4', 4);
+const LAG_MS = sized(2_000, 5_000);
+
+describe('metadata', () => {
+  test('that comes after the link is waited for, as pending, without an alarm', async () => {
+    const lab = await openLab();
+    // The default interval: a new link is asked for every second nevertheless.
+    const daemon = await lab.vm.startDaemon();
+    await daemon.waitForStatus(inSync(lab.primary.mac));
+    const { mac } = await lab.attachEni({ addresses: ADDRESSES, listed: false });
+    const status = await daemon.waitForStatus(({ state }) => state === 'pending');
+    expect(status.interfaces.find((nic) => nic.mac === mac)).toMatchObject({
+      state: 'pending',
+      name: 'eth1',
+    });
+    expect(status.interfaces.find((nic) => nic.mac === mac)?.reason).toContain('metadata');
+    await sleep(LAG_MS);
+    expect((await daemon.status()).state).toBe('pending');
+    await lab.metadata.show(mac);
+    await daemon.waitForStatus(inSync(mac), { deadlineMs: 3_000 });
+    expect(brokenCells(await lab.matrix([VM_ADDRESS, ...ADDRESSES]))).toEqual([]);
+    expect(alarms(daemon.log())).toEqual([]);
+  });
+
+  test('that comes before the link is waited for, as pending, without an alarm', async () => {
+    const lab = await openLab();
+    const daemon = await lab.vm.startDaemon({ config: EVERY_SECOND });
+    await daemon.waitForStatus(inSync(lab.primary.mac));
+    const { mac } = await lab.announceEni({ addresses: ADDRESSES });
+    const status = await daemon.waitForStatus(({ state }) => state === 'pending');
+    expect(status.interfaces.find((nic) => nic.mac === mac)).toMatchObject({ state: 'pending', name: null });
+    expect(status.interfaces.find((nic) => nic.mac === mac)?.reason).toContain('link');
+    await sleep(LAG_MS);
+    expect((await daemon.status()).state).toBe('pending');
+    await lab.plugIn(mac);
+    await daemon.waitForStatus(inSync(mac));
+    expect(brokenCells(await lab.matrix([VM_ADDRESS, ...ADDRESSES]))).toEqual([]);
+    expect(alarms(daemon.log())).toEqual([]);
+  });
+});

@@ -1,0 +1,153 @@
+/** The daemon as a process: quick without help of others, quiet, repairing, and gone when it is told to. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { describe, expect, test } from 'vitest';
+import { brokenCells } from '../lab/cells.ts';
+import { openLab } from '../lab/open-lab.ts';
+import { alarms, inSync, networkOf, sized, waitForAddresses, waitForNetwork } from '../lab/settled.ts';
+import { addressRange, VM_ADDRESS } from '../lab/topology.ts';
+import { until } from '../lab/until.ts';
+import type { Vm } from '../lab/vm.ts';
+
+const ENI_ADDRESSES = addressRange('10.0.1.4', 10);
+/** Long enough for what an own change might ring, short against the interval of 10 s. */
+const QUIET_MS = 1_000;
+const REPAIR_DEADLINE_MS = 1_000;
+
+async function tableOf(vm: Vm, table: number): Promise<string> {
+  return (await vm.tryRun('ip', ['route', 'show', 'table', String(table)])).stdout;
+}
+
+describe('a hot-plugged ENI', () => {
+  test('is complete, answers everybody, and not one process was started for it', async () => {
+    const lab = await openLab();
+    const daemon = await lab.vm.startDaemon({ strace: 'trace=execve,execveat' });
+    const started = async () => (await daemon.strace()).match(/execve(at)?\(/g)?.length ?? 0;
+    // Its own start, and that of its ear (src/kernel/listener.ts).
+    expect(await started()).toBe(2);
+    const starts = async () => (await daemon.strace()).match(/execve(at)?\(.*/g) ?? [];
+    await daemon.waitForStatus(inSync(lab.primary.mac));
+    const atFirst = await starts();
+    // Its own start is seen.
+    expect(atFirst[0]).toContain('dist/cli.js');
+    for (let attach = 0; attach < sized(2, 20); attach += 1) {
+      const { mac } = await lab.attachEni({ addresses: ENI_ADDRESSES });
+      await waitForAddresses(lab.vm, 'eth1', ENI_ADDRESSES);
+      await daemon.waitForStatus(inSync(mac));
+      expect(brokenCells(await lab.matrix([VM_ADDRESS, ...ENI_ADDRESSES]))).toEqual([]);
+      await lab.detachEni(mac);
+    }
+    expect((await daemon.stop()).exitCode).toBe(0);
+    expect(await starts()).toEqual(atFirst);
+    expect(alarms(daemon.log())).toEqual([]);
+  });
+});
+
+describe('drift', () => {
+  test('a link that is set down and up by hand is right within a second', async () => {
+    const lab = await openLab();
+    const { mac } = await lab.attachEni({ addresses: ENI_ADDRESSES });
+    const daemon = await lab.vm.startDaemon();
+    await daemon.waitForStatus(inSync(mac));
+    const before = await tableOf(lab.vm, 21001);
+    expect(before).toContain('default via 10.0.1.1');
+    await lab.vm.run('sh', ['-c', 'ip link set eth1 down; ip link set eth1 up']);
+    const read = () => tableOf(lab.vm, 21001);
+    const deadlineMs = REPAIR_DEADLINE_MS;
+    await until({ what: 'table 21001 is back', read, holds: (table) => table === before, deadlineMs });
+    expect(brokenCells(await lab.matrix([VM_ADDRESS, ...ENI_ADDRESSES]))).toEqual([]);
+  });
+
+  test('a link that is set down by hand is set up again', async () => {
+    const lab = await openLab();
+    const { mac } = await lab.attachEni({ addresses: ENI_ADDRESSES });
+    const daemon = await lab.vm.startDaemon();
+    await daemon.waitForStatus(inSync(mac));
+    const network = await networkOf(lab.vm);
+    await lab.vm.run('ip', ['link', 'set', 'eth1', 'down']);
+    await waitForNetwork(lab.vm, network);
+    expect(brokenCells(await lab.matrix([VM_ADDRESS, ...ENI_ADDRESSES]))).toEqual([]);
+  });
+
+  test('what the daemon changes itself rings no second run', async () => {
+    const lab = await openLab();
+    const eni = await lab.attachEni({ addresses: ['10.0.1.4'] });
+    const daemon = await lab.vm.startDaemon();
+    await daemon.waitForStatus(inSync(eni.mac));
+    // What the new link itself rang is over when nothing has run for a while.
+    await until({
+      what: 'no run for a while',
+      read: async () => {
+        const runs = daemon.runs();
+        await sleep(QUIET_MS);
+        return daemon.runs() - runs;
+      },
+      holds: (runs) => runs === 0,
+    });
+    for (const address of ENI_ADDRESSES.slice(1)) await lab.assignAddress(eni.mac, address);
+    const before = daemon.runs();
+    daemon.reload();
+    await waitForAddresses(lab.vm, 'eth1', ENI_ADDRESSES);
+    await sleep(QUIET_MS);
+    const added = daemon
+      .log()
+      .filter(({ msg }) => msg === 'run')
+      .slice(before);
+    expect(added.map(({ outcome }) => outcome)).toEqual(['applied']);
+
+    await lab.vm.run('ip', ['rule', 'del', 'from', '10.0.1.7', 'lookup', '21001']);
+    await daemon.waitForLog(() => daemon.runs() > before + 1);
+    await sleep(QUIET_MS);
+    expect(daemon.runs()).toBe(before + 2);
+    expect((await daemon.status()).state).toBe('in-sync');
+  });
+});
+
+describe('the configuration', () => {
+  test('that is invalid at a reload leaves the last valid one in force, and the log says so', async () => {
+    const lab = await openLab();
+    const daemon = await lab.vm.startDaemon();
+    await daemon.waitForStatus(inSync(lab.primary.mac));
+    await lab.vm.writeConfig('daemon: { resyncInterval: soon }\n');
+    daemon.reload();
+    await daemon.waitForLog((log) =>
+      alarms(log).some((line) => JSON.stringify(line).includes('resyncInterval')),
+    );
+    const { mac } = await lab.attachEni({ addresses: ENI_ADDRESSES });
+    await waitForAddresses(lab.vm, 'eth1', ENI_ADDRESSES);
+    await lab.vm.writeConfig('');
+    daemon.reload();
+    await daemon.waitForStatus(inSync(mac));
+  });
+});
+
+describe('the end', () => {
+  test('comes within a second of SIGTERM, and the network stays as it is', async () => {
+    const lab = await openLab();
+    const { mac } = await lab.attachEni({ addresses: ENI_ADDRESSES });
+    const daemon = await lab.vm.startDaemon();
+    await daemon.waitForStatus(inSync(mac));
+    const network = await networkOf(lab.vm);
+    const { exitCode, durationMs } = await daemon.stop();
+    expect(exitCode).toBe(0);
+    expect(durationMs).toBeLessThan(1_000);
+    expect(await networkOf(lab.vm)).toBe(network);
+    expect((await lab.vm.agent(['plan', '--check'])).exitCode).toBe(0);
+  });
+
+  test('by SIGKILL in the middle is forgotten by the next daemon', async () => {
+    const lab = await openLab();
+    const first = await lab.vm.startDaemon();
+    const { mac } = await lab.attachEni({ addresses: ENI_ADDRESSES });
+    await first.kill();
+    const second = await lab.vm.startDaemon();
+    await second.waitForStatus(inSync(mac));
+    expect(brokenCells(await lab.matrix([VM_ADDRESS, ...ENI_ADDRESSES]))).toEqual([]);
+  });
+
+  test('is for a second daemon at once: exit code 4, and the first goes on', async () => {
+    const lab = await openLab();
+    const daemon = await lab.vm.startDaemon();
+    expect((await lab.vm.agent(['daemon'])).exitCode).toBe(4);
+    expect(await daemon.status()).toMatchObject({ daemon: true });
+  });
+});
