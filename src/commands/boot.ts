@@ -1,4 +1,5 @@
 /** `boot`: one shot at boot. Applies, verifies, exits; never hangs past the timeout. */
+import { entryOf } from '../plan/describe.ts';
 import { boot } from '../reconcile/boot.ts';
 import type { ReconcileOutcome } from '../reconcile/outcome.ts';
 import { type Environment, withReconciler } from './context.ts';
@@ -21,7 +22,7 @@ export async function runBoot(environment: Environment, { timeoutMs }: BootOptio
   try {
     return await withReconciler(environment, async (reconciler) => {
       const { output } = environment;
-      const onRun = ({ steps }: ReconcileOutcome): void => printSteps(output, steps);
+      const onRun = ({ steps }: ReconcileOutcome): void => printSteps(output, steps.map(entryOf));
       const outcome = await boot(reconciler, { deadline, signal: stop.signal, onRun });
       printEnd(output, outcome);
       return exitCodeOfOutcome(outcome.outcome);

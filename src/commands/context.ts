@@ -3,12 +3,13 @@ import os from 'node:os';
 import path from 'node:path';
 import { type LoadedConfig, loadConfig } from '../config.ts';
 import { needsOnlink } from '../kernel/routes.ts';
-import { openRtnetlink } from '../kernel/socket.ts';
+import { openRtnetlink, type Rtnetlink } from '../kernel/socket.ts';
 import { createLog, type Log } from '../log.ts';
 import { createProvider } from '../metadata/create.ts';
 import type { LogLevel } from '../model/config.ts';
 import type { Templates } from '../model/templates.ts';
 import { describeAction } from '../plan/describe.ts';
+import { NO_MEMORY } from '../reconcile/look.ts';
 import type { Reconciler } from '../reconcile/reconcile.ts';
 import { createPaths, type Paths } from '../system/paths.ts';
 import { loadTemplates } from '../system/templates.ts';
@@ -35,8 +36,14 @@ export interface Context extends LoadedConfig {
   readonly log: Log;
 }
 
-/** Configuration and log; opens nothing. */
-export async function createContext({ options, stderr }: Environment): Promise<Context> {
+/**
+ * Configuration and log; opens nothing. A command has its say on stdout, and its log speaks up only when something is wrong;
+ * the daemon logs what the configuration says.
+ */
+export async function createContext(
+  { options, stderr }: Environment,
+  kind: 'command' | 'daemon' = 'command',
+): Promise<Context> {
   const paths = createPaths(options.root);
   const named = options.config;
   const loaded = await loadConfig({
@@ -44,8 +51,8 @@ export async function createContext({ options, stderr }: Environment): Promise<C
     root: paths.root,
     required: named !== undefined,
   });
-  // A command has its say on stdout: its log speaks up only when something is wrong.
-  return { ...loaded, paths, log: createLog({ level: options.logLevel ?? 'warn', stream: stderr }) };
+  const level = options.logLevel ?? (kind === 'daemon' ? loaded.config.log.level : 'warn');
+  return { ...loaded, paths, log: createLog({ level, stream: stderr }) };
 }
 
 /** Everything that a run needs, for as long as the work takes. */
@@ -54,19 +61,26 @@ export async function withReconciler<T>(
   work: (reconciler: Reconciler, context: Context) => Promise<T>,
 ): Promise<T> {
   const context = await createContext(environment);
-  const { config, paths, log } = context;
-  const templates = await findTemplates(environment.templateDirectory, paths);
   const rtnetlink = openRtnetlink();
-  const provider = createProvider(config.metadata, paths);
-  const kernel = { rtnetlink, quirks: { onlink: needsOnlink(os.release()) }, words: describeAction };
+  const reconciler = await createReconciler(environment, context, rtnetlink);
   try {
-    const observer = { rtnetlink, paths };
-    const applier = { kernel, paths };
-    return await work({ provider, observer, config, templates, applier, log }, context);
+    return await work({ ...reconciler, memory: NO_MEMORY }, context);
   } finally {
-    provider.close();
+    reconciler.provider.close();
     rtnetlink.close();
   }
+}
+
+/** The caller closes the provider and the socket. */
+export async function createReconciler(
+  { templateDirectory }: Environment,
+  { config, paths, log }: Context,
+  rtnetlink: Rtnetlink,
+): Promise<Omit<Reconciler, 'memory'>> {
+  const templates = await findTemplates(templateDirectory, paths);
+  const provider = createProvider(config.metadata, paths);
+  const kernel = { rtnetlink, quirks: { onlink: needsOnlink(os.release()) }, words: describeAction };
+  return { provider, observer: { rtnetlink, paths }, config, templates, applier: { kernel, paths }, log };
 }
 
 /** The shipped templates, each replaced by the operator's of that name where there is one. */

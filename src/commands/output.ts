@@ -1,8 +1,6 @@
 /** What a command prints: people read stdout in colour on a terminal, programs read one JSON document. */
 import { styleText } from 'node:util';
-import type { Deferral, NicProblem } from '../model/desired.ts';
-import type { Step } from '../model/plan.ts';
-import { describeStep, describeTarget } from '../plan/describe.ts';
+import { describeEntry, type StepEntry } from '../plan/describe.ts';
 
 type Style = Parameters<typeof styleText>[0];
 
@@ -26,32 +24,34 @@ export function createOutput(stream: NodeJS.WriteStream, env: NodeJS.ProcessEnv)
   };
 }
 
-/** CONTRACT, `plan --json`. */
-export function jsonStep(step: Step): object {
-  const { kind, mac, reason } = step;
-  return { kind, interface: step.interface, mac, target: describeTarget(step), reason };
-}
-
-export function jsonDeferral({ mac, reason, detail }: Deferral): object {
+/** CONTRACT, a deferral of `plan --json`. */
+export function deferralEntry({ mac, reason, detail }: Omit<DeferralLine, 'ifname'>): object {
   return { mac, reason, detail };
 }
 
 const STEP_STYLES: Readonly<Record<string, Style>> = { '+': 'green', '-': 'red', '~': 'yellow' };
 
-export function printSteps(output: Output, steps: readonly Step[]): void {
+export function printSteps(output: Output, steps: readonly StepEntry[]): void {
   for (const step of steps) {
-    const line = describeStep(step);
+    const line = describeEntry(step);
     output.line(output.style(STEP_STYLES[line.slice(0, 1)] ?? 'reset', line));
   }
 }
 
-export function printDeferrals(output: Output, deferrals: readonly Deferral[]): void {
+export interface DeferralLine {
+  readonly mac: string;
+  readonly ifname: string | null;
+  readonly reason: string;
+  readonly detail: string;
+}
+
+export function printDeferrals(output: Output, deferrals: readonly DeferralLine[]): void {
   for (const { mac, ifname, reason, detail } of deferrals) {
     output.line(output.style('yellow', `! ${ifname ?? mac} is left as it is: ${reason}: ${detail}`));
   }
 }
 
-export function printProblems(output: Output, problems: readonly NicProblem[]): void {
+export function printProblems(output: Output, problems: readonly { readonly message: string }[]): void {
   for (const { message } of problems) output.line(output.style('red', `! ${message}`));
 }
 

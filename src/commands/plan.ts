@@ -1,21 +1,14 @@
 /** `plan`: what reconfigure would change, and why. Changes nothing. */
 
 import type { Plan } from '../model/plan.ts';
+import { entryOf } from '../plan/describe.ts';
 import { withConfirmationsDue } from '../reconcile/confirm.ts';
 import { look, type Selection, type View } from '../reconcile/look.ts';
 import { fetchMetadata } from '../reconcile/reading.ts';
 import { assumingResumed } from '../reconcile/release.ts';
 import { type Environment, withReconciler } from './context.ts';
 import { EXIT, type ExitCode } from './exit-codes.ts';
-import {
-  count,
-  jsonDeferral,
-  jsonStep,
-  type Output,
-  printDeferrals,
-  printProblems,
-  printSteps,
-} from './output.ts';
+import { count, deferralEntry, type Output, printDeferrals, printProblems, printSteps } from './output.ts';
 
 export interface PlanOptions {
   readonly json?: boolean;
@@ -46,10 +39,10 @@ export function runPlan(
 function printPlan(output: Output, plan: Plan, { reading }: View, asJson: boolean): void {
   if (asJson) {
     const inSync = plan.steps.length === 0;
-    output.json({ inSync, steps: plan.steps.map(jsonStep), deferrals: plan.deferrals.map(jsonDeferral) });
+    output.json({ inSync, steps: plan.steps.map(entryOf), deferrals: plan.deferrals.map(deferralEntry) });
     return;
   }
-  printSteps(output, plan.steps);
+  printSteps(output, plan.steps.map(entryOf));
   printDeferrals(output, plan.deferrals);
   printProblems(output, plan.problems);
   const source = reading.failure === null ? '' : ' (by the last good answer of the metadata)';

@@ -6,10 +6,11 @@ import { parseDuration } from '../model/duration.ts';
 import { runBoot } from './boot.ts';
 import { type ConfigOptions, runConfig } from './config.ts';
 import type { Environment, GlobalOptions } from './context.ts';
+import { runDaemon } from './daemon.ts';
 import type { ExitCode } from './exit-codes.ts';
 import { type PlanOptions, runPlan } from './plan.ts';
 import { type ReconfigureOptions, runReconfigure } from './reconfigure.ts';
-import { type ReleaseOptions, runRelease, runResume } from './release.ts';
+import { type ReleaseOptions, runRelease } from './release.ts';
 import { runStatus, type StatusOptions } from './status.ts';
 
 const LOG_LEVELS: readonly LogLevel[] = ['trace', 'debug', 'info', 'warn', 'error', 'silent'];
@@ -48,6 +49,7 @@ export function createProgram(terminal: Terminal, finish: (code: ExitCode) => vo
   const environment = (): Environment => ({ ...terminal, options: program.opts<GlobalOptions>() });
   const add = (command: Command): Command => program.addCommand(command.copyInheritedSettings(program));
 
+  add(daemonCommand(environment, finish));
   add(bootCommand(environment, finish));
   add(reconfigureCommand(environment, finish));
   add(planCommand(environment, finish));
@@ -84,17 +86,27 @@ Examples:
     .action(async (nics: string[], options: ReconfigureOptions & { all?: boolean }, command: Command) => {
       refuseAllAndNics(nics, options, command);
       const selection = nics.length === 0 ? null : nics;
-      const resumes = options.all === true || selection !== null;
-      if (options.dryRun === true) {
-        return finish(await runPlan(environment(), selection, { json: options.json === true, resumes }));
-      }
-      if (resumes) await runResume(environment(), selection);
       finish(await runReconfigure(environment(), selection, options));
     });
 }
 
 function refuseAllAndNics(nics: readonly string[], { all }: { all?: boolean }, command: Command): void {
   if (all === true && nics.length > 0) command.error('error: --all and a NIC exclude each other');
+}
+
+function daemonCommand(environment: MakeEnvironment, finish: Finish): Command {
+  return new Command('daemon')
+    .description('run and keep the VM in its desired state (the systemd service)')
+    .addHelpText(
+      'after',
+      `
+SIGHUP reads the configuration and the templates again; SIGTERM ends it in good order.
+
+Examples:
+  eni-agent daemon
+  eni-agent --log-level debug daemon`,
+    )
+    .action(async () => finish(await runDaemon(environment())));
 }
 
 function bootCommand(environment: MakeEnvironment, finish: Finish): Command {
@@ -174,6 +186,7 @@ function statusCommand(environment: MakeEnvironment, finish: Finish): Command {
   return new Command('status')
     .description('show what is and what should be, per NIC and per address; asks nobody')
     .option('--json', 'print one JSON document')
+    .option('--watch', 'show it again whenever it changes (needs the daemon); --json: a document a line')
     .addHelpText(
       'after',
       `

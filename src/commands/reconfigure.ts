@@ -1,24 +1,19 @@
-/** `reconfigure`: now, under the lock, verified. */
-
+/** `reconfigure`: now, verified. The daemon does it when there is one, else this process does, under the lock. */
 import type { Selection } from '../reconcile/look.ts';
 import type { ReconcileOutcome } from '../reconcile/outcome.ts';
-import { reconcile } from '../reconcile/reconcile.ts';
-import { type Environment, withReconciler } from './context.ts';
+import { type Reconciler, reconcile } from '../reconcile/reconcile.ts';
+import { resumeSelected } from '../reconcile/release.ts';
+import { connectControl } from '../system/control-client.ts';
+import { createContext, type Environment, withReconciler } from './context.ts';
 import { type ExitCode, exitCodeOfOutcome } from './exit-codes.ts';
-import {
-  count,
-  jsonDeferral,
-  jsonStep,
-  type Output,
-  printDeferrals,
-  printProblems,
-  printSteps,
-} from './output.ts';
+import { type OutcomeDocument, parseDocument, toDocument } from './outcome-document.ts';
+import { count, deferralEntry, type Output, printDeferrals, printProblems, printSteps } from './output.ts';
 import { runPlan } from './plan.ts';
 
 export interface ReconfigureOptions {
   readonly json?: boolean;
   readonly dryRun?: boolean;
+  readonly all?: boolean;
 }
 
 export async function runReconfigure(
@@ -26,36 +21,41 @@ export async function runReconfigure(
   selection: Selection,
   options: ReconfigureOptions,
 ): Promise<ExitCode> {
-  if (options.dryRun === true) return runPlan(environment, selection, { json: options.json === true });
-  return withReconciler(environment, async (reconciler) => {
-    const outcome = await reconcile(reconciler, { trigger: 'command', selection });
-    if (options.json === true) environment.output.json(jsonOutcome(outcome));
-    else printOutcome(environment.output, outcome);
-    return exitCodeOfOutcome(outcome.outcome);
-  });
+  if (options.dryRun === true) {
+    const resumes = options.all === true || selection !== null;
+    return runPlan(environment, selection, { json: options.json === true, resumes });
+  }
+  const document = await reconfigure(environment, selection, options.all === true);
+  if (options.json === true) {
+    environment.output.json({ ...document, deferrals: document.deferrals.map(deferralEntry) });
+  } else printOutcome(environment.output, document);
+  return exitCodeOfOutcome(document.outcome);
 }
 
-function jsonOutcome({
-  outcome,
-  steps,
-  deferrals,
-  problems,
-  held,
-  metadataFailure,
-  durationMs,
-}: ReconcileOutcome): object {
-  return {
-    outcome,
-    steps: steps.map(jsonStep),
-    held: held.map(jsonStep),
-    deferrals: deferrals.map(jsonDeferral),
-    problems,
-    metadataProblem: metadataFailure?.message ?? null,
-    durationMs,
-  };
+async function reconfigure(
+  environment: Environment,
+  selection: Selection,
+  all: boolean,
+): Promise<OutcomeDocument> {
+  const { paths } = await createContext(environment);
+  const daemon = await connectControl(paths.control);
+  if (daemon !== null) return parseDocument(await daemon.reconfigure({ selection, all, dryRun: false }));
+  return withReconciler(environment, async (reconciler) =>
+    toDocument(await reconfigureWith(reconciler, selection, all)),
+  );
 }
 
-function printOutcome(output: Output, result: ReconcileOutcome): void {
+/** A NIC that is named, or `--all`, ends a release. */
+export async function reconfigureWith(
+  reconciler: Reconciler,
+  selection: Selection,
+  all: boolean,
+): Promise<ReconcileOutcome> {
+  if (all || selection !== null) await resumeSelected(reconciler, selection);
+  return reconcile(reconciler, { trigger: 'command', selection });
+}
+
+function printOutcome(output: Output, result: OutcomeDocument): void {
   printSteps(output, result.steps);
   printDeferrals(output, result.deferrals);
   printProblems(output, result.problems);
@@ -65,13 +65,13 @@ function printOutcome(output: Output, result: ReconcileOutcome): void {
       output.style('yellow', `! ${what} not done: the metadata did not confirm what it no longer lists`),
     );
   }
-  if (result.metadataFailure !== null) {
-    output.line(output.style('yellow', `! by the last good answer: ${result.metadataFailure.message}`));
+  if (result.metadataProblem !== null) {
+    output.line(output.style('yellow', `! by the last good answer: ${result.metadataProblem}`));
   }
   output.line(summary(result));
 }
 
-function summary({ outcome, steps, durationMs }: ReconcileOutcome): string {
+function summary({ outcome, steps, durationMs }: OutcomeDocument): string {
   const done = `${count(steps.length, 'step')} done and verified in ${durationMs} ms`;
   switch (outcome) {
     case 'in-sync':

@@ -1,8 +1,11 @@
 /** `release`: all that the agent owns on a NIC is given back, and the NIC is left alone from then on. */
+import { entryOf } from '../plan/describe.ts';
 import type { Selection } from '../reconcile/look.ts';
-import { lookReleased, type Release, releaseSelected, resumeSelected } from '../reconcile/release.ts';
-import { type Environment, withReconciler } from './context.ts';
+import { lookReleased, releaseSelected } from '../reconcile/release.ts';
+import { connectControl } from '../system/control-client.ts';
+import { createContext, type Environment, withReconciler } from './context.ts';
 import { EXIT, type ExitCode, exitCodeOfOutcome } from './exit-codes.ts';
+import { parseReleased, type ReleasedDocument, toReleased } from './outcome-document.ts';
 import { count, type Output, printProblems, printSteps } from './output.ts';
 
 export interface ReleaseOptions {
@@ -10,36 +13,42 @@ export interface ReleaseOptions {
 }
 
 /** `selection`: null for all NICs. */
-export function runRelease(
+export async function runRelease(
   environment: Environment,
   selection: Selection,
   { dryRun }: ReleaseOptions,
 ): Promise<ExitCode> {
+  if (dryRun === true) return showRelease(environment, selection);
+  const result = await release(environment, selection);
+  printRelease(environment.output, result);
+  return exitCodeOfRelease(result);
+}
+
+function showRelease(environment: Environment, selection: Selection): Promise<ExitCode> {
   const { output } = environment;
   return withReconciler(environment, async (reconciler) => {
-    if (dryRun === true) {
-      const { steps } = (await lookReleased(reconciler, selection)).plan;
-      printSteps(output, steps);
-      output.line(`${count(steps.length, 'step')} to do; without --dry-run they are done and remembered.`);
-      return EXIT.ok;
-    }
-    const result = await releaseSelected(reconciler, selection);
-    printRelease(output, result);
-    return exitCodeOfRelease(result);
+    const { steps } = (await lookReleased(reconciler, selection)).plan;
+    printSteps(output, steps.map(entryOf));
+    output.line(`${count(steps.length, 'step')} to do; without --dry-run they are done and remembered.`);
+    return EXIT.ok;
   });
 }
 
-/** Before reconfigure: the release of the selected NICs is over. */
-export function runResume(environment: Environment, selection: Selection): Promise<void> {
-  return withReconciler(environment, (reconciler) => resumeSelected(reconciler, selection));
+async function release(environment: Environment, selection: Selection): Promise<ReleasedDocument> {
+  const { paths } = await createContext(environment);
+  const daemon = await connectControl(paths.control);
+  if (daemon !== null) return parseReleased(await daemon.release({ selection, dryRun: false }));
+  return withReconciler(environment, async (reconciler) =>
+    toReleased(await releaseSelected(reconciler, selection)),
+  );
 }
 
 /** Without an answer of the metadata a run is degraded, but what was ours can be given back all the same. */
-function exitCodeOfRelease({ outcome: { outcome, problems, held } }: Release): ExitCode {
+function exitCodeOfRelease({ outcome: { outcome, problems, held } }: ReleasedDocument): ExitCode {
   return problems.length === 0 && held.length === 0 ? EXIT.ok : exitCodeOfOutcome(outcome);
 }
 
-function printRelease(output: Output, result: Release): void {
+function printRelease(output: Output, result: ReleasedDocument): void {
   const { names, outcome } = result;
   const { steps, problems, durationMs } = outcome;
   printSteps(output, steps);

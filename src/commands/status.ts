@@ -1,59 +1,63 @@
 /** `status`: what is, what should be, and what is in between. By the last good answer; the metadata is never asked. */
-import type { AgentState } from '../model/state.ts';
-import { lookByLastAnswer } from '../reconcile/look.ts';
-import {
-  type AddressStateName,
-  type NicStatus,
-  type NicStatusName,
-  nicStatuses,
-  type OverallState,
-  overallState,
-} from '../reconcile/status.ts';
-import { type Environment, withReconciler } from './context.ts';
+
+import { AgentError } from '../errors.ts';
+import type { AddressStateName, NicStatusName, OverallState } from '../reconcile/status.ts';
+import { connectControl } from '../system/control-client.ts';
+import { createContext, type Environment, withReconciler } from './context.ts';
 import { EXIT, type ExitCode } from './exit-codes.ts';
 import type { Output } from './output.ts';
+import { makeReport, type NicReport, parseReport, type Report } from './report.ts';
 
 export interface StatusOptions {
   readonly json?: boolean;
+  /** Again whenever something changed; needs the daemon. */
+  readonly watch?: boolean;
 }
 
-interface Report {
-  readonly state: OverallState;
-  readonly provider: string;
-  readonly instanceId: string | null;
-  readonly daemon: boolean;
-  readonly metadataAgeMs: number | null;
-  readonly lastRun: Omit<NonNullable<AgentState['lastRun']>, 'failures'> | null;
-  readonly interfaces: readonly NicStatus[];
-}
-
-export function runStatus(environment: Environment, { json }: StatusOptions): Promise<ExitCode> {
-  return withReconciler(environment, async (reconciler) => {
-    const { state, view } = await lookByLastAnswer(reconciler);
-    const { config, provider } = reconciler;
-    const answer = view?.reading.metadata;
-    const interfaces =
-      view === null || answer === undefined
-        ? []
-        : nicStatuses({ answer, host: view.host, desired: view.desired, plan: view.plan, config });
-    const report: Report = {
-      state: view === null ? 'pending' : overallState(interfaces),
-      provider: provider.name,
-      instanceId: answer?.instanceId ?? null,
-      daemon: false,
-      metadataAgeMs:
-        state.metadata === null ? null : Math.max(0, Date.now() - Date.parse(state.metadata.readAt)),
-      lastRun: state.lastRun === null ? null : withoutFailures(state.lastRun),
-      interfaces,
-    };
+export async function runStatus(environment: Environment, { json, watch }: StatusOptions): Promise<ExitCode> {
+  if (watch === true) return watchStatus(environment, json === true);
+  return withReport(environment, (report) => {
     if (json === true) environment.output.json(report);
     else printReport(environment.output, report);
-    return report.state === 'degraded' ? EXIT.degraded : report.state === 'failed' ? EXIT.failed : EXIT.ok;
+    return exitCodeOfState(report.state);
   });
 }
 
-function withoutFailures({ failures: _, ...lastRun }: NonNullable<AgentState['lastRun']>): Report['lastRun'] {
-  return lastRun;
+/** The daemon's word when there is one. */
+async function withReport<T>(environment: Environment, use: (report: Report) => T): Promise<T> {
+  const { paths } = await createContext(environment);
+  const daemon = await connectControl(paths.control);
+  if (daemon !== null) return use(parseReport(await daemon.status()));
+  return withReconciler(environment, async (reconciler) => use(await makeReport(reconciler, null)));
+}
+
+/** Until the daemon ends or the operator has seen enough. */
+async function watchStatus(environment: Environment, asJson: boolean): Promise<ExitCode> {
+  const { paths } = await createContext(environment);
+  const daemon = await connectControl(paths.control);
+  if (daemon === null) {
+    throw new AgentError(
+      'usage',
+      'watching the status: no daemon is running; without --watch it is shown once',
+    );
+  }
+  const enough = new AbortController();
+  process.once('SIGINT', () => enough.abort());
+  const { output } = environment;
+  await daemon.watchStatus((answer) => {
+    const report = parseReport(answer);
+    if (asJson) output.line(JSON.stringify(report));
+    else {
+      printReport(output, report);
+      output.line();
+    }
+  }, enough.signal);
+  return EXIT.ok;
+}
+
+function exitCodeOfState(state: OverallState): ExitCode {
+  if (state === 'failed') return EXIT.failed;
+  return state === 'degraded' ? EXIT.degraded : EXIT.ok;
 }
 
 const STYLES: Readonly<Record<NicStatusName | AddressStateName, Parameters<Output['style']>[0]>> = {
@@ -80,13 +84,18 @@ function printReport(output: Output, report: Report): void {
   }
   const age = `${provider} metadata as of ${ageText(metadataAgeMs)} ago`;
   output.line(
-    [output.style(STYLES[state], state), instanceId ?? 'no instance id', age, 'no daemon'].join('  '),
+    [
+      output.style(STYLES[state], state),
+      instanceId ?? 'no instance id',
+      age,
+      report.daemon ? 'daemon running' : 'no daemon',
+    ].join('  '),
   );
   if (lastRun !== null) output.line(`last change ${lastRun.at}: ${lastRun.outcome}, ${lastRun.steps} steps`);
   for (const nic of interfaces) printNic(output, nic);
 }
 
-function printNic(output: Output, nic: NicStatus): void {
+function printNic(output: Output, nic: NicReport): void {
   output.line();
   const facts = [
     nic.name ?? '(no link)',

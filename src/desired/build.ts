@@ -22,6 +22,8 @@ export interface DesiredInput {
   readonly host: HostState;
   readonly config: Config;
   readonly templates: Templates;
+  /** Links that are so new that the metadata may list them yet. */
+  readonly awaited?: ReadonlySet<MacAddress>;
 }
 
 /** Everything that the parts of one build share. */
@@ -51,7 +53,7 @@ export function buildDesired(input: DesiredInput): DesiredState {
   const left = candidates.flatMap((nic) => leftAlone(nic, input, slots));
   const leftMacs = new Set(left.map(({ mac }) => mac));
   const managed = candidates.filter(({ mac }) => !leftMacs.has(mac));
-  const deferrals = [...joined.deferrals, ...left];
+  const deferrals = [...joined.deferrals, ...left, ...newcomers(input)];
   const claimedPaths = new Set(managed.flatMap(({ link }) => scriptPaths(link.ifname)));
   const gone = goneNics(input);
   const build: Build = {
@@ -74,6 +76,15 @@ export function buildDesired(input: DesiredInput): DesiredState {
     deferrals: deferrals.toSorted((a, b) => (a.mac < b.mac ? -1 : 1)),
     problems: build.problems,
   };
+}
+
+function newcomers({ host, awaited = new Set() }: DesiredInput): readonly Deferral[] {
+  return host.links.flatMap(({ ifname, mac, permanentMac }) => {
+    const identity = permanentMac ?? mac;
+    if (identity === null || !awaited.has(identity)) return [];
+    const detail = `${ifname} is new, and the metadata does not list it yet`;
+    return [{ mac: identity, ifname, reason: 'no-metadata', detail }];
+  });
 }
 
 function leftAlone(

@@ -31,11 +31,29 @@ const NOUNS: Readonly<Record<StepKind, string>> = {
   'remove-rule': 'rule',
 };
 
+/** CONTRACT, a step of `plan --json`. */
+export interface StepEntry {
+  readonly kind: StepKind;
+  readonly interface: string;
+  readonly mac: string;
+  readonly target: string;
+  readonly reason: string;
+}
+
+export function entryOf(step: Step): StepEntry {
+  const { kind, mac, reason } = step;
+  return { kind, interface: step.interface, mac, target: describeTarget(step), reason };
+}
+
 /** `+ address 10.0.1.5/24 on eth1 (assigned in metadata)`. That it is missing goes without saying: it is being added. */
-export function describeStep(step: Step): string {
-  const reason = step.reason.replace(/, missing.*$/, '');
-  const line = `${SIGNS[step.kind]} ${NOUNS[step.kind]} ${describeTarget(step)} on ${step.interface}`;
+export function describeEntry(entry: StepEntry): string {
+  const reason = entry.reason.replace(/, missing.*$/, '');
+  const line = `${SIGNS[entry.kind]} ${NOUNS[entry.kind]} ${entry.target} on ${entry.interface}`;
   return reason === '' ? line : `${line} (${reason})`;
+}
+
+export function describeStep(step: Step): string {
+  return describeEntry(entryOf(step));
 }
 
 const VERBS: Readonly<Record<string, string>> = {
@@ -52,7 +70,7 @@ export function describeAction(step: Step): string {
 }
 
 /** What the step is about: `10.0.1.5/24`, `default via 10.0.1.1 table 21001`, a path. */
-export function describeTarget(step: Step): string {
+function describeTarget(step: Step): string {
   switch (step.kind) {
     case 'write-file':
     case 'remove-file':

@@ -7,7 +7,8 @@ import { AgentError } from '../errors.ts';
 import type { MetadataProvider } from '../metadata/provider.ts';
 import type { Config } from '../model/config.ts';
 import type { DesiredInterface, DesiredState } from '../model/desired.ts';
-import type { HostState } from '../model/host.ts';
+import type { HostState, Link } from '../model/host.ts';
+import type { InstanceMetadata } from '../model/metadata.ts';
 import { type MacAddress, parseMacAddress } from '../model/net.ts';
 import type { Plan } from '../model/plan.ts';
 import type { AgentState } from '../model/state.ts';
@@ -16,7 +17,18 @@ import { type Observation, type Observer, observe } from '../observe/observe.ts'
 import { type PlanOptions, planChanges } from '../plan/diff.ts';
 import { type Fetched, type Reading, readingOf, rememberedAnswer } from './reading.ts';
 
+/** What the daemon knows from one run to the next; a one-shot run knows nothing (`NO_MEMORY`). */
+export interface Memory {
+  /** MACs of links that are too new for the metadata to list them. */
+  awaited(links: readonly Link[], metadata: InstanceMetadata): ReadonlySet<MacAddress>;
+  /** NICs that failed and are left alone for a while. */
+  paused(): ReadonlySet<MacAddress>;
+}
+
+export const NO_MEMORY: Memory = { awaited: () => new Set(), paused: () => new Set() };
+
 export interface Looker {
+  readonly memory: Memory;
   readonly provider: MetadataProvider;
   readonly observer: Observer;
   readonly config: Config;
@@ -98,15 +110,19 @@ function withoutUdev(observation: Observation): Observation {
 function viewOf(looker: Looker, fetched: Fetched, selection: Selection, observation: Observation): View {
   const { host } = observation;
   const reading = readingOf(fetched, host);
-  const { config, templates } = looker;
-  const desired = buildDesired({ metadata: reading.metadata, host, config, templates });
+  const { config, templates, memory } = looker;
+  const { metadata } = reading;
+  const awaited = memory.awaited(host.links, metadata);
+  const desired = buildDesired({ metadata, host, config, templates, awaited });
   const macs = selection === null ? null : selectedMacs(selection, reading, host);
-  const isChosen = ({ mac }: { readonly mac: MacAddress }): boolean => macs === null || macs.has(mac);
+  const paused = memory.paused();
+  const isSelected = ({ mac }: { readonly mac: MacAddress }): boolean => macs === null || macs.has(mac);
+  const isChosen = (of: { readonly mac: MacAddress }): boolean => isSelected(of) && !paused.has(of.mac);
   const { steps, deferrals, problems } = planChanges(host, desired, planOptions(config));
   const plan = {
     steps: steps.filter(isChosen),
-    deferrals: deferrals.filter(isChosen),
-    problems: problems.filter(isChosen),
+    deferrals: deferrals.filter(isSelected),
+    problems: problems.filter(isSelected),
   };
   const chosen = desired.interfaces.filter(isChosen);
   return { reading, host, desired, chosen, plan, rejectedState: observation.rejectedState };

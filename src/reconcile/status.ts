@@ -60,7 +60,8 @@ export interface StatusInput {
 export function nicStatuses(input: StatusInput): readonly NicStatus[] {
   const listed = new Set([...input.answer.nics, ...input.answer.invalid].map(({ mac }) => mac));
   const gone = input.desired.interfaces.filter(({ mac }) => !listed.has(mac)).map(({ mac }) => mac);
-  const statuses = [...listed, ...gone].map((mac) => nicStatus(mac, input));
+  const awaited = input.desired.deferrals.map(({ mac }) => mac);
+  const statuses = [...new Set([...listed, ...gone, ...awaited])].map((mac) => nicStatus(mac, input));
   return statuses.toSorted((a, b) => rank(a) - rank(b));
 }
 

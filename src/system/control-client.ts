@@ -1,5 +1,6 @@
 /** A command's side of the daemon's control socket. */
 import http from 'node:http';
+import * as v from 'valibot';
 import { AgentError, errorMessage } from '../errors.ts';
 import { isDenied } from './atomic-file.ts';
 import {
@@ -151,4 +152,20 @@ function unreachable(call: Pick<Call, 'path' | 'route'>, problem: string, cause?
 
 function asking({ path, route }: Pick<Call, 'path' | 'route'>): string {
   return `asking the daemon at ${path} for ${route}`;
+}
+
+/** A document of the daemon, which may be of another version and say something else. */
+export function parseAnswer<Schema extends v.GenericSchema>(
+  schema: Schema,
+  answer: unknown,
+): v.InferOutput<Schema> {
+  const result = v.safeParse(schema, answer);
+  if (result.success) return result.output;
+  const [issue] = result.issues;
+  const where = v.getDotPath(issue) ?? 'the whole of it';
+  const advice = 'is it of another version? restart it';
+  throw new AgentError(
+    'daemon-unreachable',
+    `reading the daemon's answer: ${where}: ${issue.message}; ${advice}`,
+  );
 }

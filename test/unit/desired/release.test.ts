@@ -209,7 +209,7 @@ describe("the primary's routing", () => {
     const { steps } = lookAt(releasing(runOnce(worldOf()), 1, 2, 3)).plan;
     const lines = steps.map(describeStep);
     expect(lines).toEqual([...new Set(lines)]);
-    const names = steps.map((step) => step.interface);
+    const names: readonly string[] = steps.map((step) => step.interface);
     expect(names.indexOf('eth0')).toBeGreaterThan(
       Math.max(names.lastIndexOf('eth1'), names.lastIndexOf('eth2')),
     );

@@ -1,0 +1,70 @@
+/** The outcome of a run as one JSON document: what `reconfigure --json` prints, and what the daemon answers. */
+import * as v from 'valibot';
+import { entryOf } from '../plan/describe.ts';
+import type { ReconcileOutcome } from '../reconcile/outcome.ts';
+import type { Release } from '../reconcile/release.ts';
+import { parseAnswer } from '../system/control-client.ts';
+
+const step = v.object({
+  kind: v.picklist([
+    'write-file',
+    'remove-file',
+    'set-link-up',
+    'set-mtu',
+    'set-sysctl',
+    'add-address',
+    'remove-address',
+    'add-route',
+    'remove-route',
+    'add-rule',
+    'remove-rule',
+  ]),
+  interface: v.string(),
+  mac: v.string(),
+  target: v.string(),
+  reason: v.string(),
+});
+
+const outcomeDocument = v.object({
+  outcome: v.picklist(['in-sync', 'applied', 'degraded', 'failed', 'rolled-back']),
+  steps: v.array(step),
+  held: v.array(step),
+  deferrals: v.array(
+    v.object({ mac: v.string(), ifname: v.nullable(v.string()), reason: v.string(), detail: v.string() }),
+  ),
+  problems: v.array(v.object({ mac: v.string(), message: v.string() })),
+  metadataProblem: v.nullable(v.string()),
+  durationMs: v.number(),
+});
+
+export type OutcomeDocument = v.InferOutput<typeof outcomeDocument>;
+
+export function toDocument(result: ReconcileOutcome): OutcomeDocument {
+  const { outcome, steps, held, deferrals, problems, metadataFailure, durationMs } = result;
+  return {
+    outcome,
+    steps: steps.map(entryOf),
+    held: held.map(entryOf),
+    deferrals: [...deferrals],
+    problems: [...problems],
+    metadataProblem: metadataFailure?.message ?? null,
+    durationMs,
+  };
+}
+
+const releasedDocument = v.object({ names: v.array(v.string()), outcome: outcomeDocument });
+
+/** What `release` came to: the names of the NICs, and the outcome of the run that cleared them. */
+export type ReleasedDocument = v.InferOutput<typeof releasedDocument>;
+
+export function toReleased({ names, outcome }: Release): ReleasedDocument {
+  return { names: [...names], outcome: toDocument(outcome) };
+}
+
+export function parseDocument(answer: unknown): OutcomeDocument {
+  return parseAnswer(outcomeDocument, answer);
+}
+
+export function parseReleased(answer: unknown): ReleasedDocument {
+  return parseAnswer(releasedDocument, answer);
+}

@@ -1,0 +1,25 @@
+/** Counts equal answers of the metadata: nothing is withdrawn on the word of one (CONTRACT: at least 1 s apart). */
+import { isDeepStrictEqual } from 'node:util';
+import type { InstanceMetadata } from '../model/metadata.ts';
+
+export const ANSWER_INTERVAL_MS = 1_000;
+
+export interface AnswerCount {
+  readonly metadata: InstanceMetadata;
+  /** Equal answers in a row, each at least ANSWER_INTERVAL_MS after the one counted before. */
+  readonly count: number;
+  /** When the last one was counted; milliseconds of a monotonic clock. */
+  readonly countedAt: number;
+}
+
+export function countAnswer(
+  before: AnswerCount | null,
+  metadata: InstanceMetadata,
+  now: number,
+): AnswerCount {
+  if (before === null || !isDeepStrictEqual(before.metadata, metadata))
+    return { metadata, count: 1, countedAt: now };
+  return now - before.countedAt < ANSWER_INTERVAL_MS
+    ? before
+    : { metadata: before.metadata, count: before.count + 1, countedAt: now };
+}

@@ -1,0 +1,180 @@
+/**
+ * What the daemon does whenever something rings: ask the metadata when that may have news, look, settle, and set the clock for
+ * what is waited for. It remembers only what makes it polite and careful: equal answers, new links, NICs that failed.
+ */
+import { AgentError } from '../errors.ts';
+import type { Log } from '../log.ts';
+import type { Trigger } from '../model/state.ts';
+import { ANSWER_INTERVAL_MS, type AnswerCount, countAnswer } from './answers.ts';
+import { createBackoff } from './backoff.ts';
+import { look, type Memory, type View } from './look.ts';
+import { createNewcomers } from './newcomers.ts';
+import type { ReconcileOutcome } from './outcome.ts';
+import { type Fetched, fetchMetadata } from './reading.ts';
+import { type Reconciler, settle } from './reconcile.ts';
+import { createRunner } from './runner.ts';
+
+/** A link without metadata is asked for this often (ARCHITECTURE); so is an answer that is to be confirmed. */
+const NEWS_INTERVAL_MS = ANSWER_INTERVAL_MS;
+/** ARCHITECTURE, decision 7: udev has that long to finish with a link. */
+const UDEV_TIMEOUT_MS = 5_000;
+const UDEV_POLL_MS = 200;
+
+export interface MetadataHealth {
+  /** Milliseconds since the last good answer of this process; null before the first. */
+  readonly ageMs: number | null;
+  readonly failure: AgentError | null;
+}
+
+export interface Service {
+  ring(trigger: Trigger): void;
+  /** Operator's work: not beside a run. */
+  exclusive<T>(work: (reconciler: Reconciler) => Promise<T>): Promise<T>;
+  /** From now on with this one: the configuration has changed. The one before is closed. */
+  replace(reconciler: Omit<Reconciler, 'memory'>): Promise<void>;
+  health(): MetadataHealth;
+  /** Ends what is under way in good order. */
+  stop(): Promise<void>;
+}
+
+export interface ServiceOptions {
+  readonly reconciler: Omit<Reconciler, 'memory'>;
+  readonly log: Log;
+  /** After every run. */
+  readonly onRun: (trigger: Trigger, outcome: ReconcileOutcome) => void;
+}
+
+/** A kernel event alone is no reason to ask the metadata: what drifted is put back by the answer that is known. */
+function mayHaveNews(triggers: ReadonlySet<Trigger>): boolean {
+  return [...triggers].some((trigger) => trigger !== 'kernel');
+}
+
+export function createService(options: ServiceOptions): Service {
+  return new ReconcilingService(options);
+}
+
+class ReconcilingService implements Service {
+  readonly #log: Log;
+  readonly #onRun: ServiceOptions['onRun'];
+  readonly #backoff = createBackoff();
+  readonly #newcomers = createNewcomers();
+  readonly #runner = createRunner<Trigger>((triggers) => this.#run(triggers));
+  readonly #memory: Memory = {
+    awaited: (links, metadata) => this.#newcomers.update(links, metadata, performance.now()),
+    paused: () => this.#backoff.paused(performance.now()),
+  };
+  #reconciler: Reconciler;
+  /** Null until the first good answer, and while the metadata fails. */
+  #answers: AnswerCount | null = null;
+  #answeredAt: number | null = null;
+  #failure: AgentError | null = null;
+  #unreadySince: number | null = null;
+  #alarm: NodeJS.Timeout | undefined;
+
+  constructor({ reconciler, log, onRun }: ServiceOptions) {
+    this.#log = log;
+    this.#onRun = onRun;
+    this.#reconciler = { ...reconciler, memory: this.#memory };
+  }
+
+  ring(trigger: Trigger): void {
+    this.#runner.ring(trigger);
+  }
+
+  exclusive<T>(work: (reconciler: Reconciler) => Promise<T>): Promise<T> {
+    return this.#runner.exclusive(() => work(this.#reconciler));
+  }
+
+  replace(next: Omit<Reconciler, 'memory'>): Promise<void> {
+    return this.#runner.exclusive(async () => {
+      this.#reconciler.provider.close();
+      this.#reconciler = { ...next, memory: this.#memory };
+      this.#answers = null;
+      this.#failure = null;
+    });
+  }
+
+  health(): MetadataHealth {
+    const ageMs = this.#answeredAt === null ? null : performance.now() - this.#answeredAt;
+    return { ageMs, failure: this.#failure };
+  }
+
+  async stop(): Promise<void> {
+    clearTimeout(this.#alarm);
+    this.#reconciler.provider.close();
+    await this.#runner.stop();
+    clearTimeout(this.#alarm);
+  }
+
+  async #run(triggers: ReadonlySet<Trigger>): Promise<void> {
+    clearTimeout(this.#alarm);
+    const [trigger = 'timer'] = triggers;
+    if (triggers.has('link') || triggers.has('config') || triggers.has('wake')) this.#backoff.forget();
+    try {
+      const outcome = await this.#reconcile(triggers, trigger);
+      const { steps, durationMs } = outcome;
+      this.#log.debug({ trigger, outcome: outcome.outcome, steps: steps.length, durationMs }, 'run');
+      this.#onRun(trigger, outcome);
+    } catch (error) {
+      // What is no AgentError is a bug: the service manager starts a new process, which looks at everything anew.
+      if (!(error instanceof AgentError)) throw error;
+      this.#log.error({ trigger, code: error.code, problem: error.message }, 'run failed');
+    }
+  }
+
+  async #reconcile(triggers: ReadonlySet<Trigger>, trigger: Trigger): Promise<ReconcileOutcome> {
+    const startedAt = performance.now();
+    const fetched = await this.#readMetadata(triggers);
+    const trustsLinks = this.#unreadySince !== null && startedAt - this.#unreadySince >= UDEV_TIMEOUT_MS;
+    const view = await look(this.#reconciler, fetched, null, trustsLinks);
+    const needed = this.#reconciler.config.daemon.removalConfirmations;
+    const isConfirmed = this.#failure === null && (this.#answers?.count ?? 0) >= needed;
+    const request = { trigger, selection: null };
+    const outcome = await settle(this.#reconciler, request, { view, trustsLinks, isConfirmed }, startedAt);
+    this.#noteFailures(outcome, view);
+    this.#setAlarm(view, outcome);
+    return outcome;
+  }
+
+  async #readMetadata(triggers: ReadonlySet<Trigger>): Promise<Fetched> {
+    if (!mayHaveNews(triggers)) {
+      if (this.#failure !== null) return { failure: this.#failure };
+      if (this.#answers !== null) return { metadata: this.#answers.metadata };
+    }
+    const fetched = await fetchMetadata(this.#reconciler.provider);
+    if ('failure' in fetched) {
+      if (this.#failure?.message !== fetched.failure.message) {
+        const problem = fetched.failure.message;
+        this.#log.warn({ problem }, 'metadata unavailable, going by the last good answer');
+      }
+      this.#failure = fetched.failure;
+      this.#answers = null;
+      return fetched;
+    }
+    if (this.#failure !== null) this.#log.info({}, 'metadata available again');
+    this.#failure = null;
+    this.#answeredAt = performance.now();
+    this.#answers = countAnswer(this.#answers, fetched.metadata, this.#answeredAt);
+    return fetched;
+  }
+
+  #noteFailures({ problems, steps }: ReconcileOutcome, { chosen }: View): void {
+    const failed = new Set(problems.map(({ mac }) => mac));
+    for (const { mac } of chosen) if (!failed.has(mac)) this.#backoff.worked(mac);
+    const touched = new Set(steps.map(({ mac }) => mac));
+    for (const mac of failed) if (!touched.has(mac)) this.#backoff.failed(mac, performance.now());
+  }
+
+  /** For what is waited for; everything else rings by itself, the timer at the latest. */
+  #setAlarm({ plan }: View, { held }: ReconcileOutcome): void {
+    const isWaitedFor = (reason: string): boolean => plan.deferrals.some((entry) => entry.reason === reason);
+    this.#unreadySince = isWaitedFor('not-ready') ? (this.#unreadySince ?? performance.now()) : null;
+    const awaitsNews = isWaitedFor('no-metadata') || (held.length > 0 && this.#failure === null);
+    const delay = Math.min(
+      this.#unreadySince === null ? Number.POSITIVE_INFINITY : UDEV_POLL_MS,
+      awaitsNews ? NEWS_INTERVAL_MS : Number.POSITIVE_INFINITY,
+      this.#backoff.nextDelay(performance.now()) ?? Number.POSITIVE_INFINITY,
+    );
+    if (Number.isFinite(delay)) this.#alarm = setTimeout(() => this.ring('metadata'), delay);
+  }
+}
