@@ -15,6 +15,7 @@ describe('paths', () => {
       runDirectory: '/run/eni-agent',
       lock: '/run/eni-agent/lock',
       wake: '/run/eni-agent/wake',
+      control: '/run/eni-agent/control.sock',
       udevControl: '/run/udev/control',
       udevData: '/run/udev/data',
     });
