@@ -5,8 +5,8 @@ export default defineConfig({
   test: {
     // The checkout may belong to somebody else: nothing is written to it.
     cache: false,
-    // The default leaves a core alone, which on two of them is half of the machine.
-    maxWorkers: '100%',
+    // Twice the cores: the tests on a kernel wait for time-outs and confirmations more than they work.
+    maxWorkers: '200%',
     reporters: ['default', closingLine()],
     projects: [
       {

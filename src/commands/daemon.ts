@@ -49,11 +49,12 @@ export async function runDaemon(environment: Environment): Promise<ExitCode> {
       wake,
       bell,
     );
-    return EXIT.ok;
   } finally {
     await wake.close();
     rtnetlink.close();
   }
+  // oxlint-disable-next-line unicorn/no-process-exit -- chokidar's throttles outlive its close() by up to a second
+  return process.exit(EXIT.ok);
 }
 
 interface Bell {
@@ -98,11 +99,12 @@ async function serve(parts: Omit<Daemon, 'service'>, wake: Wake, bell: Bell): Pr
   notifier.ready(STATUS_LINE);
   log.info({ pid: process.pid }, 'ready');
   log.info({ signal: await stopped }, 'stopping');
-  notifier.stopping();
+  const told = notifier.stopping();
   bell.listen(() => {});
   stopWatchdog();
   await service.stop();
   await control.close();
+  await told;
 }
 
 /** A second one ends the process at once, as the kernel would. */

@@ -110,6 +110,8 @@ export interface Deferral {
 export interface NicProblem {
   readonly mac: MacAddress;
   readonly message: string;
+  /** Its link went away meanwhile. */
+  readonly isGone?: boolean;
 }
 
 export interface DesiredState {

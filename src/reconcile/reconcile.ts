@@ -173,7 +173,8 @@ async function applyAndVerify(reconciler: Reconciler, view: View, steps: readonl
     const mismatch = mismatches.find(({ mac }) => mac === entry.mac);
     const failure = entry.failure?.message ?? (mismatch === undefined ? null : await undone(entry, mismatch));
     if (failure !== null) failedMacs.add(entry.mac);
-    const problem = failure === null ? await entry.keep() : { mac: entry.mac, message: failure };
+    const isGone = entry.failure?.code === 'link-gone';
+    const problem = failure === null ? await entry.keep() : { mac: entry.mac, message: failure, isGone };
     if (problem !== null) problems.unshift(problem);
   }
   return {
@@ -231,7 +232,9 @@ function summarise(
 function report(log: Log, result: Result, durationMs: number): void {
   for (const step of result.steps)
     log.debug({ mac: step.mac, interface: step.interface }, describeStep(step));
-  for (const { mac, message } of result.problems) log.error({ mac }, message);
+  // A NIC that was pulled while it was set up is no error: what is left of it goes when the metadata says so.
+  for (const { mac, message, isGone } of result.problems)
+    log[isGone === true ? 'info' : 'error']({ mac }, message);
   if (result.steps.length > 0) {
     log.info(
       { outcome: result.outcome, steps: result.steps.length, durationMs },

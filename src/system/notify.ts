@@ -16,7 +16,8 @@ export interface Notifier {
   /** Started, or reloaded. `status` is one line for `systemctl status`. */
   ready(status: string): void;
   reloading(): void;
-  stopping(): void;
+  /** Resolves when systemd has been told: what ends before that takes the message with it. */
+  stopping(): Promise<void>;
   /** Nothing when it is what is shown already: a run that changes nothing starts no process. */
   status(text: string): void;
   /** Pings, now and as often as the service manager wants. Returns what ends it. */
@@ -30,20 +31,20 @@ export interface NotifyLog {
 /** `env` is that of the process: NOTIFY_SOCKET, WATCHDOG_USEC. A failure is no more than a line for debugging. */
 export function createNotifier(env: NodeJS.ProcessEnv, log: NotifyLog): Notifier {
   const send = createSender(env['NOTIFY_SOCKET'], log);
-  const ping = (): void => send(['WATCHDOG=1']);
+  const ping = (): void => void send(['WATCHDOG=1']);
   const pingIntervalMs = Number(env['WATCHDOG_USEC'] ?? 0) / 1000 / PINGS_PER_TIMEOUT;
   let shown = '';
   return {
     ready: (status) => {
       shown = statusLine(status);
-      send(['READY=1', `MAINPID=${process.pid}`, shown]);
+      void send(['READY=1', `MAINPID=${process.pid}`, shown]);
     },
-    reloading: () => send(['RELOADING=1']),
+    reloading: () => void send(['RELOADING=1']),
     stopping: () => send(['STOPPING=1']),
     status: (text) => {
       if (statusLine(text) === shown) return;
       shown = statusLine(text);
-      send([shown]);
+      void send([shown]);
     },
     startWatchdog: () => {
       if (!(pingIntervalMs > 0)) return () => undefined;
@@ -55,11 +56,15 @@ export function createNotifier(env: NodeJS.ProcessEnv, log: NotifyLog): Notifier
 }
 
 /** One process at a time, so that no message overtakes another. */
-function createSender(socket: string | undefined, log: NotifyLog): (variables: readonly string[]) => void {
-  if (socket === undefined || socket === '') return () => undefined;
+function createSender(
+  socket: string | undefined,
+  log: NotifyLog,
+): (variables: readonly string[]) => Promise<void> {
+  if (socket === undefined || socket === '') return () => Promise.resolve();
   let last = Promise.resolve();
   return (variables) => {
     last = last.then(() => notify(socket, variables, log));
+    return last;
   };
 }
 

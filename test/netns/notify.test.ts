@@ -65,7 +65,7 @@ test('systemd hears every state in the order of the calls, though each is a proc
   notifier.reloading();
   notifier.ready('in sync, with the new configuration');
   notifier.status('eth1 is\npending');
-  notifier.stopping();
+  void notifier.stopping();
   await until('five messages came', () => messages.length >= 5);
   expect(messages).toEqual([
     ['READY=1', `MAINPID=${process.pid}`, 'STATUS=in sync'],
@@ -113,7 +113,7 @@ test.each([{}, { NOTIFY_SOCKET: '', WATCHDOG_USEC: '1000' }, { WATCHDOG_USEC: '1
     notifier.status('pending');
     notifier.startWatchdog()();
     notifier.reloading();
-    notifier.stopping();
+    void notifier.stopping();
     expect(process.getActiveResourcesInfo()).toEqual(before);
   },
 );
@@ -123,7 +123,7 @@ test('a service manager that does not listen is worth a line for debugging, and 
   const log: NotifyLog = { debug: (fields, message) => lines.push({ ...fields, message }) };
   const notifier = createNotifier({ NOTIFY_SOCKET: '/nonexistent/notify' }, log);
   notifier.reloading();
-  notifier.stopping();
+  void notifier.stopping();
   await until('both have failed', () => lines.length >= 2);
   expect(lines).toEqual([
     expect.objectContaining({ message: 'systemd was not told', variables: ['RELOADING=1'] }),
