@@ -77,7 +77,7 @@ describe('without metadata', () => {
     await lab.metadata.down();
     const { exitCode, stdout, durationMs } = await lab.vm.agent(['boot', '--timeout', '4s']);
     expect(exitCode).toBe(3);
-    expect(stdout).toMatch(/^! by the last good answer: .*ECONNREFUSED/m);
+    expect(stdout).toMatch(/^! by the last good answer: .*(ECONNREFUSED|no answer yet)/m);
     expect(durationMs).toBeGreaterThan(1_700);
     expect(durationMs).toBeLessThan(4_000 + LEEWAY_MS);
     expect(brokenCells(await lab.matrix([VM_ADDRESS, '10.0.0.5', ...ETH1]))).toEqual([]);
