@@ -87,7 +87,7 @@ describe('many attaches and detaches', () => {
 
   async function comeAndGo(lab: Lab, lane: number): Promise<void> {
     const [address = ''] = addressRange(`10.0.1.${20 + lane}`, 1);
-    for (let count = 0; count < sized(5, 25); count += 1) {
+    for (let count = 0; count < sized(2, 25); count += 1) {
       const { mac } = await lab.attachEni({ addresses: [address], name: `eth${lane + 1}` });
       await lab.detachEni(mac);
     }

@@ -5,7 +5,7 @@ import { openLab } from '../lab/open-lab.ts';
 import { addressRange, VM_ADDRESS } from '../lab/topology.ts';
 
 const ENI_ADDRESSES = addressRange('10.0.1.4', 10);
-const KILLS = process.env['ENI_TEST_SIZE'] === 'full' ? 50 : 12;
+const KILLS = process.env['ENI_TEST_SIZE'] === 'full' ? 50 : 8;
 
 test(`kill -9 at ${KILLS} random instants, then once more: the right state each time`, {
   timeout: 170_000,
