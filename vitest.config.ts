@@ -22,8 +22,6 @@ export default defineConfig({
           name: 'netns',
           include: ['test/netns/**/*.test.ts'],
           globalSetup: ['test/lab/setup.ts'],
-          // Real time on a real kernel, shared with whoever else is on the machine: a repeat shows in the report.
-          retry: 2,
           testTimeout: 60_000,
           hookTimeout: 60_000,
         },

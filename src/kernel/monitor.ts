@@ -17,6 +17,8 @@ export interface Monitor {
   readonly ready: Promise<void>;
   /** Changes that are about to be asked for: they will not ring. The kernel signs not all of them with our port. */
   expect(requests: readonly KernelRequest[]): void;
+  /** Those of them that the kernel refused. */
+  refused(requests: readonly KernelRequest[]): void;
   close(): void;
 }
 
@@ -47,13 +49,15 @@ export function openMonitor(options: MonitorOptions): Monitor {
 }
 
 /** The same rtnetlink, whose changes the monitor is told of before they are made. */
-export function expecting(rtnetlink: Rtnetlink, monitor: Pick<Monitor, 'expect'>): Rtnetlink {
+export function expecting(rtnetlink: Rtnetlink, monitor: Pick<Monitor, 'expect' | 'refused'>): Rtnetlink {
   return {
     port: rtnetlink.port,
     dump: (messageType, body) => rtnetlink.dump(messageType, body),
-    transact: (requests) => {
+    transact: async (requests) => {
       monitor.expect(requests);
-      return rtnetlink.transact(requests);
+      const results = await rtnetlink.transact(requests);
+      monitor.refused(requests.filter((_, index) => results[index] !== 0));
+      return results;
     },
     close: () => rtnetlink.close(),
   };
@@ -79,6 +83,10 @@ class ListeningMonitor implements Monitor {
 
   expect(requests: readonly KernelRequest[]): void {
     for (const request of requests) this.#sightings.expect(request);
+  }
+
+  refused(requests: readonly KernelRequest[]): void {
+    for (const request of requests) this.#sightings.refused(request);
   }
 
   close(): void {

@@ -27,6 +27,8 @@ export interface Sightings {
   take(message: KernelMessage): SightingKind | null;
   /** A change that is about to be asked for: what it brings is no news. */
   expect(request: KernelRequest): void;
+  /** It was asked for and the kernel did not do it: nothing will be announced. */
+  refused(request: KernelRequest): void;
   forget(): void;
 }
 
@@ -58,6 +60,8 @@ interface LinkSight {
   expected: Partial<Pick<LinkFields, 'up' | 'mtu'>>;
   /** Whether an address, as `10.0.1.4/24`, is there. */
   readonly addresses: Map<string, boolean>;
+  /** The addresses that we remove and that have not been announced as gone. */
+  readonly leaving: Set<string>;
   /** The networks of the addresses that we added or removed. */
   readonly ownNetworks: Set<Cidr>;
 }
@@ -78,6 +82,9 @@ export function createSightings(): Sightings {
       if (type === RTM_NEWADDR || type === RTM_DELADDR) expectAddress(links, body, type === RTM_NEWADDR);
       if (type === RTM_SETLINK) expectLink(sightOf(links, readS32(body, 4)), body);
     },
+    refused: ({ type, body }) => {
+      if (type === RTM_DELADDR) refuseRemoval(links, body);
+    },
     forget: () => links.clear(),
   };
 }
@@ -85,7 +92,13 @@ export function createSightings(): Sightings {
 function sightOf(links: LinkSights, index: number): LinkSight {
   const known = links.get(index);
   if (known !== undefined) return known;
-  const sight: LinkSight = { fields: null, expected: {}, addresses: new Map(), ownNetworks: new Set() };
+  const sight: LinkSight = {
+    fields: null,
+    expected: {},
+    addresses: new Map(),
+    leaving: new Set(),
+    ownNetworks: new Set(),
+  };
   links.set(index, sight);
   return sight;
 }
@@ -105,8 +118,11 @@ function takeAddress(links: LinkSights, body: Uint8Array, isThere: boolean): Sig
   if (family === undefined) return null;
   const address = decodeKernelAddress(body, family);
   if (cidrContains(IPV6_LINK_LOCAL, address.address)) return null;
-  const { addresses } = sightOf(links, address.linkIndex);
+  const { addresses, leaving } = sightOf(links, address.linkIndex);
   const key = formatInterfaceAddress(address);
+  // An IPv6 address is announced as new when its duplicates have been looked for: we may be about to remove it by then.
+  if (isThere && leaving.has(key)) return null;
+  leaving.delete(key);
   const isNews = addresses.get(key) !== isThere;
   if (isThere) addresses.set(key, true);
   else addresses.delete(key);
@@ -133,9 +149,19 @@ function expectAddress(links: LinkSights, body: Uint8Array, isThere: boolean): v
   const family = familyIn(body);
   if (family === undefined) return;
   const address = decodeKernelAddress(body, family);
-  const { addresses, ownNetworks } = sightOf(links, address.linkIndex);
-  addresses.set(formatInterfaceAddress(address), isThere);
+  const { addresses, leaving, ownNetworks } = sightOf(links, address.linkIndex);
+  const key = formatInterfaceAddress(address);
+  addresses.set(key, isThere);
+  if (isThere) leaving.delete(key);
+  else leaving.add(key);
   ownNetworks.add(networkOf(address));
+}
+
+function refuseRemoval(links: LinkSights, body: Uint8Array): void {
+  const family = familyIn(body);
+  if (family === undefined) return;
+  const address = decodeKernelAddress(body, family);
+  links.get(address.linkIndex)?.leaving.delete(formatInterfaceAddress(address));
 }
 
 function isLinkNews(sight: LinkSight, { ifname, mac, up, mtu, masterIndex }: KernelLink): boolean {

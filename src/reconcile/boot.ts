@@ -41,7 +41,10 @@ export async function boot(reconciler: Reconciler, options: BootOptions): Promis
   });
   while (pendingMacs(outcome).size > 0 && !clock.isOver()) {
     await clock.pause(LINK_POLL_MS);
-    if (await hasLinkCome(reconciler, outcome)) outcome = await run(await fetchInTime(reconciler, clock));
+    if (await hasLinkCome(reconciler, outcome)) {
+      const fetched = await clock.within(fetchMetadata(reconciler.provider));
+      outcome = await run(fetched ?? { failure: noAnswerYet() });
+    }
   }
   return outcome;
 }
@@ -52,10 +55,13 @@ async function waitForMetadata(reconciler: Reconciler, options: BootOptions): Pr
   const patience = Math.min((options.deadline - now) / 2, PATIENCE_MS);
   const untilFallback = createClock({ ...options, deadline: now + patience });
   const untilEnd = createClock(options);
+  let failure = noAnswerYet();
   for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS)) {
     const clock = untilFallback.isOver() ? untilEnd : untilFallback;
-    const fetched = await fetchInTime(reconciler, clock);
+    // A question that is cut short says less than the one before it.
+    const fetched = (await clock.within(fetchMetadata(reconciler.provider))) ?? { failure };
     if ('metadata' in fetched) return fetched;
+    failure = fetched.failure;
     await clock.pause(pauseMs);
     if (!clock.isOver()) continue;
     const problem = await lastAnswerProblem(reconciler, fetched);
@@ -84,10 +90,8 @@ async function lastAnswerProblem({ observer }: Reconciler, fetched: Fetched): Pr
   }
 }
 
-async function fetchInTime({ provider }: Reconciler, clock: Clock): Promise<Fetched> {
-  const fetched = await clock.within(fetchMetadata(provider));
-  const message = 'reading the instance metadata: no answer yet';
-  return fetched ?? { failure: new AgentError('metadata-unreachable', message) };
+function noAnswerYet(): AgentError {
+  return new AgentError('metadata-unreachable', 'reading the instance metadata: no answer yet');
 }
 
 function pendingMacs({ deferrals }: { readonly deferrals: readonly Deferral[] }): ReadonlySet<MacAddress> {

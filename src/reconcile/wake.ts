@@ -25,7 +25,7 @@ export interface Wake {
   /** Resolves when everything is watched: a look that begins later misses nothing. */
   readonly ready: Promise<void>;
   /** To be told of our own changes (`expecting`). */
-  readonly monitor: Pick<Monitor, 'expect'>;
+  readonly monitor: Pick<Monitor, 'expect' | 'refused'>;
   /** Nothing rings any more, and nothing keeps the event loop alive. */
   close(): Promise<void>;
 }

@@ -98,3 +98,27 @@ export class Actor {
     if (this.#death !== undefined) throw new Error(`actor ${this.name} died: ${this.#death}`);
   }
 }
+
+/** The actors of a lab by name, each started when it is first asked for. */
+export class Actors {
+  readonly #start: (name: string) => Promise<Actor>;
+  readonly #starts = new Map<string, Promise<Actor>>();
+
+  constructor(start: (name: string) => Promise<Actor>) {
+    this.#start = start;
+  }
+
+  of(name: string): Promise<Actor> {
+    const start = this.#starts.get(name) ?? this.#start(name);
+    this.#starts.set(name, start);
+    return start;
+  }
+
+  /** How those died that did so by themselves. */
+  async stopAll(): Promise<readonly string[]> {
+    const started = await Promise.allSettled(this.#starts.values());
+    const actors = started.flatMap((start) => (start.status === 'fulfilled' ? [start.value] : []));
+    const deaths = await Promise.all(actors.map((actor) => actor.stop()));
+    return deaths.filter((death) => death !== undefined);
+  }
+}

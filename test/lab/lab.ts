@@ -5,7 +5,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
-import { Actor } from './actor-client.ts';
+import { Actor, Actors } from './actor-client.ts';
 import { Children } from './children.ts';
 import { type AttachOptions, Cloud, type Eni, type MetadataControl } from './cloud.ts';
 import { Fabric, type PortCounters } from './fabric.ts';
@@ -71,28 +71,23 @@ export async function createLab({ actorBundle, vms = 1 }: LabOptions): Promise<L
   const machines = [...described.vms, ...described.others];
   const children = new Children();
   const names = [VPC, ...machines.map(({ name }) => name)];
-  const actors = new Map<string, Actor>();
+  const actors = new Actors((name) =>
+    Actor.start({ name, namespace: namespaceOf(name), bundle: actorBundle }),
+  );
   const cleanUp = async (): Promise<readonly string[]> => {
-    const deaths = [
-      ...(await children.endAll()),
-      ...(await Promise.all([...actors.values()].map((actor) => actor.stop()))),
-    ];
+    const deaths = [...(await children.endAll()), ...(await actors.stopAll())];
     await deleteNamespaces(names.map(namespaceOf));
     await rm(scratch, { recursive: true });
-    return deaths.filter((death) => death !== undefined);
-  };
-  const startActor = async (name: string): Promise<void> => {
-    actors.set(name, await Actor.start({ name, namespace: namespaceOf(name), bundle: actorBundle }));
+    return deaths;
   };
   try {
     await addNamespaces(names.map(namespaceOf));
     const network = buildNetwork(namespaceOf(VPC), machines);
-    const starts = names.map(startActor);
-    // When one fails the others are not left running.
-    await Promise.allSettled([network, ...starts]);
-    await Promise.all(starts);
-    const fabric = await network;
-    return await assemble({ ...described, actors, fabric, children, scratch, cleanUp });
+    const controlPlane = actors.of(VPC);
+    // When one fails the other is not left running.
+    await Promise.allSettled([network, controlPlane]);
+    const [fabric, actor] = await Promise.all([network, controlPlane]);
+    return await assemble({ ...described, actors, actor, fabric, children, scratch, cleanUp });
   } catch (error) {
     await cleanUp();
     throw error;
@@ -108,7 +103,9 @@ async function buildNetwork(vpc: string, machines: readonly Machine[]): Promise<
 }
 
 interface LabParts {
-  readonly actors: ReadonlyMap<string, Actor>;
+  readonly actors: Actors;
+  /** The control plane's. */
+  readonly actor: Actor;
   readonly fabric: Fabric;
   readonly vms: readonly Machine[];
   readonly others: readonly Machine[];
@@ -119,34 +116,40 @@ interface LabParts {
 
 async function assemble(parts: LabParts): Promise<Lab> {
   const { actors, fabric, cleanUp } = parts;
-  const actorOf = (name: string): Actor => found(actors.get(name), name);
   const primaries = parts.vms.map(
     ({ port: { mac, addresses, linkName } }, vm): Eni => ({ vm, mac, linkName, primary: true, addresses }),
   );
   const namespaces = parts.vms.map(({ port }) => port.namespace);
-  const cloud = new Cloud({ fabric, actor: actorOf(VPC), namespaces });
+  const cloud = new Cloud({ fabric, actor: parts.actor, namespaces });
+  const hosts = [...parts.vms, ...parts.others].map(({ name }) => name);
+  let answering: Promise<unknown> | undefined;
+  /** Every host answers from the first connection on: a process for each is most of what a lab costs. */
+  const host = async (name: string): Promise<Actor> => {
+    answering ??= Promise.all(hosts.map(async (each) => answerTcp(each, await actors.of(each))));
+    await answering;
+    return actors.of(name);
+  };
   const [vms] = await Promise.all([
-    Promise.all(parts.vms.map((machine) => buildVm(machine, actorOf(machine.name), parts))),
+    Promise.all(parts.vms.map((machine) => buildVm(machine, () => host(machine.name), parts))),
     cloud.start(primaries),
-    ...[...parts.vms, ...parts.others].map(({ name }) => answerTcp(name, actorOf(name))),
   ]);
   const untouchables = await Promise.all(vms.map(readUntouchables));
   const assertAllUntouched: Lab['assertUntouched'] = async () => {
     for (const [index, before] of untouchables.entries())
       await assertUntouched(found(vms[index], 'vm'), before);
   };
-  const connect: Lab['connect'] = ({ from, to, port = RESPONDER_PORT }) =>
-    actorOf(from).call('connect', { to, port, timeoutMs: CONNECT_DEADLINE_MS });
+  const connect: Lab['connect'] = async ({ from, to, port = RESPONDER_PORT }) =>
+    (await host(from)).call('connect', { to, port, timeoutMs: CONNECT_DEADLINE_MS });
   return {
     vm: found(vms[0], 'vm'),
     primary: found(primaries[0], 'vm'),
     vms,
     ...controlsOf(cloud),
     connect,
-    openSession: ({ from, to }) => {
+    openSession: async ({ from, to }) => {
       const machine = parts.others.find(({ name }) => name === from);
       const client = found(machine, from).port.namespace;
-      return openSession({ actor: actorOf(from), to, namespaces: [client, ...namespaces] });
+      return openSession({ actor: await host(from), to, namespaces: [client, ...namespaces] });
     },
     matrix: (targets) => connectAll(connect, targets),
     portCounters: () => fabric.counters(),
@@ -190,7 +193,7 @@ function controlsOf(cloud: Cloud): Controls {
 
 async function buildVm(
   { name, port }: Machine,
-  actor: Actor,
+  actor: () => Promise<Actor>,
   { scratch, children }: Pick<LabParts, 'scratch' | 'children'>,
 ): Promise<Vm> {
   const { namespace, addresses, mac } = port;

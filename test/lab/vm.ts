@@ -25,6 +25,8 @@ export interface AgentOptions {
   readonly strace?: string;
   /** SIGKILL that long after the start; more than 0. */
   readonly killAfterMs?: number;
+  /** SIGTERM when it aborts. */
+  readonly terminate?: AbortSignal;
 }
 
 export interface AgentResult {
@@ -75,7 +77,8 @@ export interface VmParts {
   readonly address: string;
   readonly root: string;
   readonly scratch: string;
-  readonly actor: Actor;
+  /** Of the VM; started when it is first asked for. */
+  readonly actor: () => Promise<Actor>;
   readonly children: Children;
 }
 
@@ -108,8 +111,8 @@ export function createVm(parts: VmParts): Vm {
     writeConfig: (text) => writeConfig(root, text),
     path: (file) => path.join(root, file),
     readFile: (file) => readFile(path.join(root, file), 'utf8'),
-    connectFrom: (options) =>
-      actor.call('connect', { port: RESPONDER_PORT, timeoutMs: CONNECT_DEADLINE_MS, ...options }),
+    connectFrom: async (options) =>
+      (await actor()).call('connect', { port: RESPONDER_PORT, timeoutMs: CONNECT_DEADLINE_MS, ...options }),
     snapshot: async ({ identity = false } = {}) => {
       const [kernel, files] = await Promise.all([dumpKernel(namespace), describeTree(root, identity)]);
       return `${kernel}## files\n${files.join('\n')}\n`;
@@ -120,7 +123,7 @@ export function createVm(parts: VmParts): Vm {
 async function runAgent(
   { namespace, root, scratch }: Pick<VmParts, 'namespace' | 'root' | 'scratch'>,
   args: readonly string[],
-  { env, strace, killAfterMs }: AgentOptions,
+  { env, strace, killAfterMs, terminate }: AgentOptions,
 ): Promise<AgentResult> {
   const traceFile = path.join(scratch, `strace-${process.hrtime.bigint()}`);
   const tracer = strace === undefined ? [] : ['strace', '-f', '-qq', '-e', strace, '-o', traceFile];
@@ -131,7 +134,8 @@ async function runAgent(
     env: { PATH: process.env['PATH'] ?? '', ...env },
     stdin: 'ignore',
     timeout: killAfterMs ?? AGENT_DEADLINE_MS,
-    killSignal: 'SIGKILL',
+    killSignal: terminate === undefined ? 'SIGKILL' : 'SIGTERM',
+    ...(terminate === undefined ? {} : { cancelSignal: terminate }),
   });
   if (result.timedOut && killAfterMs === undefined) {
     throw new Error(`running the agent: no end within ${AGENT_DEADLINE_MS} ms`, { cause: result });
