@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 import { closingLine } from './test/closing-line.ts';
 
@@ -6,7 +7,7 @@ export default defineConfig({
     // The checkout may belong to somebody else: nothing is written to it.
     cache: false,
     // Twice the cores: the tests on a kernel wait for time-outs and confirmations more than they work.
-    maxWorkers: '200%',
+    maxWorkers: 2 * availableParallelism(),
     reporters: ['default', closingLine()],
     projects: [
       {

@@ -7,14 +7,14 @@ import type { Log } from '../log.ts';
 import type { Trigger } from '../model/state.ts';
 import { ANSWER_INTERVAL_MS, type AnswerCount, countAnswer } from './answers.ts';
 import { createBackoff } from './backoff.ts';
+import { createLagTracker, type Lag } from './lag.ts';
 import { look, type Memory, type View } from './look.ts';
-import { createNewcomers } from './newcomers.ts';
 import type { ReconcileOutcome } from './outcome.ts';
 import { type Fetched, fetchMetadata } from './reading.ts';
 import { type Reconciler, settle } from './reconcile.ts';
 import { createRunner } from './runner.ts';
 
-/** A link without metadata is asked for this often (ARCHITECTURE); so is an answer that is to be confirmed. */
+/** While the metadata lags behind the links it is asked this often (ARCHITECTURE); so is for an answer that is to be confirmed. */
 const NEWS_INTERVAL_MS = ANSWER_INTERVAL_MS;
 /** ARCHITECTURE, decision 7: udev has that long to finish with a link. */
 const UDEV_TIMEOUT_MS = 5_000;
@@ -57,10 +57,13 @@ class ReconcilingService implements Service {
   readonly #log: Log;
   readonly #onRun: ServiceOptions['onRun'];
   readonly #backoff = createBackoff();
-  readonly #newcomers = createNewcomers();
+  readonly #lagTracker = createLagTracker();
   readonly #runner = createRunner<Trigger>((triggers) => this.#run(triggers));
   readonly #memory: Memory = {
-    awaited: (links, metadata) => this.#newcomers.update(links, metadata, performance.now()),
+    awaited: (links, metadata) => {
+      this.#lag = this.#lagTracker.update(links, metadata, performance.now());
+      return this.#lag.newcomers;
+    },
     paused: () => this.#backoff.paused(performance.now()),
   };
   #reconciler: Reconciler;
@@ -69,6 +72,8 @@ class ReconcilingService implements Service {
   #answeredAt: number | null = null;
   #failure: AgentError | null = null;
   #unreadySince: number | null = null;
+  /** At the last look. */
+  #lag: Lag = { newcomers: new Set(), departed: new Set() };
   #alarm: NodeJS.Timeout | undefined;
 
   constructor({ reconciler, log, onRun }: ServiceOptions) {
@@ -169,7 +174,9 @@ class ReconcilingService implements Service {
   #setAlarm({ plan }: View, { held }: ReconcileOutcome): void {
     const isWaitedFor = (reason: string): boolean => plan.deferrals.some((entry) => entry.reason === reason);
     this.#unreadySince = isWaitedFor('not-ready') ? (this.#unreadySince ?? performance.now()) : null;
-    const awaitsNews = isWaitedFor('no-metadata') || (held.length > 0 && this.#failure === null);
+    const { newcomers, departed } = this.#lag;
+    const isUnconfirmed = held.length > 0 && this.#failure === null;
+    const awaitsNews = newcomers.size > 0 || departed.size > 0 || isUnconfirmed;
     const delay = Math.min(
       this.#unreadySince === null ? Number.POSITIVE_INFINITY : UDEV_POLL_MS,
       awaitsNews ? NEWS_INTERVAL_MS : Number.POSITIVE_INFINITY,

@@ -48,9 +48,9 @@ export interface Daemon {
   readonly pid: number;
   /** So far. */
   log(): readonly LogLine[];
-  /** What `eni-agent status --json` prints. */
+  /** What `eni-agent status --json` prints, asked for at the control socket: a process for each look would weigh on what is looked at. */
   status(): Promise<Status>;
-  /** Each look starts a process; returns the status that holds. */
+  /** Returns the status that holds. */
   waitForStatus(holds: (status: Status) => boolean, options?: WaitOptions): Promise<Status>;
   waitForLog(holds: (log: readonly LogLine[]) => boolean, options?: WaitOptions): Promise<void>;
   /** Runs so far, also those that changed nothing. */

@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { execa } from 'execa';
+import { connectControl } from '../../src/system/control-client.ts';
 import type { Actor } from './actor-client.ts';
 import type { Children } from './children.ts';
 import { type Daemon, type DaemonOptions, startDaemon } from './daemon.ts';
@@ -86,7 +87,7 @@ export function createVm(parts: VmParts): Vm {
   const { namespace, address, root, actor, children } = parts;
   const program = [process.execPath, CLI, '--root', root];
   const readStatus = async (): Promise<unknown> =>
-    JSON.parse((await runAgent(parts, ['status', '--json'], {})).stdout);
+    (await connectControl(path.join(root, 'run/eni-agent/control.sock')))?.status();
   const inside = async (command: readonly string[], reject: boolean): Promise<CommandResult> => {
     const [file, ...args] = inNamespace(namespace, command);
     const { exitCode, stdout, stderr } = await execa(file, args, { reject });

@@ -5,6 +5,7 @@ import { brokenCells } from '../lab/cells.ts';
 import { openLab } from '../lab/open-lab.ts';
 import { alarms, EVERY_SECOND, inSync, sized } from '../lab/settled.ts';
 import { addressRange, VM_ADDRESS } from '../lab/topology.ts';
+import { until } from '../lab/until.ts';
 
 const ADDRESSES = addressRange('10.0.1.4', 4);
 const LAG_MS = sized(2_000, 5_000);
@@ -43,6 +44,26 @@ describe('metadata', () => {
     await lab.plugIn(mac);
     await daemon.waitForStatus(inSync(mac));
     expect(brokenCells(await lab.matrix([VM_ADDRESS, ...ADDRESSES]))).toEqual([]);
+    expect(alarms(daemon.log())).toEqual([]);
+  });
+
+  test('that still lists a link that is gone is asked every second, so that nothing of it stays', async () => {
+    const lab = await openLab();
+    // The default interval.
+    const daemon = await lab.vm.startDaemon();
+    await daemon.waitForStatus(inSync(lab.primary.mac));
+    const { mac } = await lab.attachEni({ addresses: ADDRESSES });
+    await daemon.waitForStatus(inSync(mac));
+    await lab.vm.run('ip', ['link', 'set', 'eth1', 'down']);
+    await lab.vm.run('ip', ['link', 'set', 'eth1', 'address', '02:99:99:99:99:99']);
+    await daemon.waitForStatus(({ interfaces }) => interfaces.some((nic) => nic.state === 'pending'));
+    await lab.metadata.hide(mac);
+    await until({
+      what: 'its rules are gone',
+      read: async () => (await lab.vm.run('ip', ['rule'])).stdout,
+      holds: (rules) => !rules.includes('21001'),
+      deadlineMs: 4_000,
+    });
     expect(alarms(daemon.log())).toEqual([]);
   });
 });

@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { type AnswerCount, countAnswer } from '../../../src/reconcile/answers.ts';
 import { createBackoff } from '../../../src/reconcile/backoff.ts';
-import { createNewcomers } from '../../../src/reconcile/newcomers.ts';
+import { createLagTracker } from '../../../src/reconcile/lag.ts';
 import { eni, instance, link, macOf, otherLink } from '../builders.ts';
 
 const ONE = instance([eni(1, '10.0.0.4/24', '10.0.0.1')]);
@@ -59,26 +59,48 @@ describe('a link that the metadata does not list', () => {
   const eth1 = link(2, 'eth1');
 
   test('is waited for while it is new, and only then', () => {
-    const newcomers = createNewcomers();
-    newcomers.update([eth0], ONE, 0);
-    expect(newcomers.update([eth0, eth1], ONE, 1000)).toEqual(new Set([macOf(2)]));
-    expect(newcomers.update([eth0, eth1], ONE, 60_999)).toEqual(new Set([macOf(2)]));
-    expect(newcomers.update([eth0, eth1], ONE, 61_000)).toEqual(new Set());
+    const tracker = createLagTracker();
+    tracker.update([eth0], ONE, 0);
+    expect(tracker.update([eth0, eth1], ONE, 1000).newcomers).toEqual(new Set([macOf(2)]));
+    expect(tracker.update([eth0, eth1], ONE, 60_999).newcomers).toEqual(new Set([macOf(2)]));
+    expect(tracker.update([eth0, eth1], ONE, 61_000).newcomers).toEqual(new Set());
   });
 
   test('is no newcomer when it was there at the first look, when it is listed, or when it is a port of a bridge', () => {
-    const newcomers = createNewcomers();
-    expect(newcomers.update([eth0, otherLink(20, 'docker0')], ONE, 0)).toEqual(new Set());
+    const tracker = createLagTracker();
+    expect(tracker.update([eth0, otherLink(20, 'docker0')], ONE, 0).newcomers).toEqual(new Set());
     const listed = instance([...ONE.nics, eni(2, '10.0.1.4/24', '10.0.1.1')]);
-    expect(newcomers.update([eth0, eth1], listed, 1000)).toEqual(new Set());
+    expect(tracker.update([eth0, eth1], listed, 1000).newcomers).toEqual(new Set());
     const port = { ...link(7, 'veth7'), masterIndex: 20 };
-    expect(newcomers.update([eth0, port], ONE, 1000)).toEqual(new Set());
+    expect(tracker.update([eth0, port], ONE, 1000).newcomers).toEqual(new Set());
   });
 
   test('is new again when it comes back', () => {
-    const newcomers = createNewcomers();
-    newcomers.update([eth0, eth1], ONE, 0);
-    newcomers.update([eth0], ONE, 100_000);
-    expect(newcomers.update([eth0, eth1], ONE, 100_500)).toEqual(new Set([macOf(2)]));
+    const tracker = createLagTracker();
+    tracker.update([eth0, eth1], ONE, 0);
+    tracker.update([eth0], ONE, 100_000);
+    expect(tracker.update([eth0, eth1], ONE, 100_500).newcomers).toEqual(new Set([macOf(2)]));
+  });
+});
+
+describe('a link that went and that the metadata still lists', () => {
+  const eth0 = link(1, 'eth0');
+  const eth1 = link(2, 'eth1');
+  const listed = instance([...ONE.nics, eni(2, '10.0.1.4/24', '10.0.1.1')]);
+
+  test('is expected to be left out for a minute', () => {
+    const tracker = createLagTracker();
+    tracker.update([eth0, eth1], listed, 0);
+    expect(tracker.update([eth0], listed, 1000).departed).toEqual(new Set([macOf(2)]));
+    expect(tracker.update([eth0], listed, 60_999).departed).toEqual(new Set([macOf(2)]));
+    expect(tracker.update([eth0], listed, 61_000).departed).toEqual(new Set());
+  });
+
+  test('is not when it was left out or came back, nor one that was never there', () => {
+    const tracker = createLagTracker();
+    expect(tracker.update([eth0], listed, 0).departed).toEqual(new Set());
+    tracker.update([eth0, eth1], listed, 1000);
+    expect(tracker.update([eth0], ONE, 2000).departed).toEqual(new Set());
+    expect(tracker.update([eth0, eth1], listed, 3000).departed).toEqual(new Set());
   });
 });

@@ -1,0 +1,65 @@
+/**
+ * Links that came and that the metadata does not list yet, and links that went and that it still lists: it lags behind the
+ * kernel (FACTS §1: up to 30 s), and is asked every second for a while.
+ */
+import type { Link } from '../model/host.ts';
+import type { InstanceMetadata } from '../model/metadata.ts';
+import type { MacAddress } from '../model/net.ts';
+
+/** After that a link is somebody else's, and a listing is as it is, as far as anybody can tell. */
+const LAG_MS = 60_000;
+
+/** MACs of which the metadata is expected to say something new soon. */
+export interface Lag {
+  /** There, and not listed. */
+  readonly newcomers: ReadonlySet<MacAddress>;
+  /** Listed, and gone. */
+  readonly departed: ReadonlySet<MacAddress>;
+}
+
+export interface LagTracker {
+  /** Looks at the links there are. */
+  update(links: readonly Link[], metadata: InstanceMetadata, now: number): Lag;
+}
+
+/** What is there at the first look is no newcomer, and what is not there never departed. */
+export function createLagTracker(): LagTracker {
+  let firstSeen: ReadonlyMap<number, number> | null = null;
+  let present: ReadonlySet<MacAddress> = new Set();
+  let goneSince: ReadonlyMap<MacAddress, number> = new Map();
+  return {
+    update: (links, metadata, now) => {
+      firstSeen = noteLinks(links, firstSeen, now);
+      const macs = new Set(links.flatMap((link) => macsOf(link)));
+      const left = [...goneSince, ...[...present].map((mac) => [mac, now] as const)];
+      goneSince = new Map(left.toReversed().filter(([mac]) => !macs.has(mac)));
+      present = macs;
+      const listed = new Set([...metadata.nics, ...metadata.invalid].map(({ mac }) => mac));
+      const isRecent = (since: number | undefined): boolean => now - (since ?? now) < LAG_MS;
+      const fresh = links.filter((link) => mayBeEni(link) && isRecent(firstSeen?.get(link.index)));
+      return {
+        newcomers: new Set(fresh.flatMap(macsOf).filter((mac) => !listed.has(mac))),
+        departed: new Set([...listed].filter((mac) => goneSince.has(mac) && isRecent(goneSince.get(mac)))),
+      };
+    },
+  };
+}
+
+function noteLinks(
+  links: readonly Link[],
+  before: ReadonlyMap<number, number> | null,
+  now: number,
+): ReadonlyMap<number, number> {
+  const first = (index: number): number => (before === null ? -LAG_MS : (before.get(index) ?? now));
+  return new Map(links.map(({ index }) => [index, first(index)]));
+}
+
+/** A port of a bridge and a VLAN are nobody's ENI. */
+function mayBeEni({ masterIndex, lowerIndex }: Link): boolean {
+  return masterIndex === null && lowerIndex === null;
+}
+
+function macsOf({ permanentMac, mac }: Link): readonly MacAddress[] {
+  const identity = permanentMac ?? mac;
+  return identity === null ? [] : [identity];
+}
