@@ -54,8 +54,7 @@ describe('metadata', () => {
     await daemon.waitForStatus(inSync(lab.primary.mac));
     const { mac } = await lab.attachEni({ addresses: ADDRESSES });
     await daemon.waitForStatus(inSync(mac));
-    await lab.vm.run('ip', ['link', 'set', 'eth1', 'down']);
-    await lab.vm.run('ip', ['link', 'set', 'eth1', 'address', '02:99:99:99:99:99']);
+    await lab.vm.run('ip', ['link', 'del', 'eth1']);
     await daemon.waitForStatus(({ interfaces }) => interfaces.some((nic) => nic.state === 'pending'));
     await lab.metadata.hide(mac);
     await until({
