@@ -55,7 +55,11 @@ describe('metadata', () => {
     const { mac } = await lab.attachEni({ addresses: ADDRESSES });
     await daemon.waitForStatus(inSync(mac));
     await lab.vm.run('ip', ['link', 'del', 'eth1']);
-    await daemon.waitForStatus(({ interfaces }) => interfaces.some((nic) => nic.state === 'pending'));
+    // The primary has nothing left to confirm either.
+    await daemon.waitForStatus(({ interfaces }) => {
+      const states = Object.fromEntries(interfaces.map((nic) => [nic.mac, nic.state]));
+      return states[mac] === 'pending' && states[lab.primary.mac] === 'in-sync';
+    });
     await lab.metadata.hide(mac);
     await until({
       what: 'its rules are gone',
