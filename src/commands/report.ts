@@ -12,6 +12,8 @@ const address = v.object({
   prefixLength: v.number(),
   primary: v.boolean(),
   state: v.picklist(['configured', 'missing', 'excluded', 'foreign', 'stale']),
+  /** null where there is none, and without a daemon: only that asks. */
+  publicAddress: v.nullable(v.string()),
 });
 
 const nic = v.object({
@@ -78,7 +80,13 @@ export async function makeReport(reconciler: Reconciler, health: MetadataHealth 
     daemon: health !== null,
     metadataAgeMs: health?.ageMs ?? ageOf(state),
     lastRun: state.lastRun === null ? null : withoutFailures(state.lastRun),
-    interfaces: interfaces.map((entry) => ({ ...entry, addresses: [...entry.addresses] })),
+    interfaces: interfaces.map((nic) => ({
+      ...nic,
+      addresses: nic.addresses.map((entry) => ({
+        ...entry,
+        publicAddress: health?.publicAddresses.get(entry.address) ?? null,
+      })),
+    })),
   };
 }
 

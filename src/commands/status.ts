@@ -107,11 +107,18 @@ function printNic(output: Output, nic: NicReport): void {
     ...(nic.role === 'primary' ? [] : [`files: ${nic.persistence}`]),
   ];
   output.line(facts.join('  '));
-  for (const { address, prefixLength, primary, state } of nic.addresses) {
-    const text = `${address}/${prefixLength}`.padEnd(24);
-    output.line(`  ${text} ${output.style(STYLES[state], state)}${primary ? ' (primary)' : ''}`);
-  }
+  for (const entry of nic.addresses) output.line(addressLine(output, entry));
   if (nic.reason !== null) output.line(`  ${nic.reason}`);
+}
+
+function addressLine(output: Output, entry: NicReport['addresses'][number]): string {
+  const { address, prefixLength, primary, state, publicAddress } = entry;
+  const facts = [
+    output.style(STYLES[state], state),
+    ...(primary ? ['(primary)'] : []),
+    ...(publicAddress === null ? [] : [`public ${publicAddress}`]),
+  ];
+  return `  ${`${address}/${prefixLength}`.padEnd(24)} ${facts.join(' ')}`;
 }
 
 const SECOND_MS = 1_000;

@@ -57,6 +57,8 @@ export interface FileOptions {
 export function createFileProvider({ path, root }: FileOptions): MetadataProvider {
   return {
     name: 'file',
+    // The file knows none.
+    publicAddresses: () => Promise.resolve(new Map()),
     fetch: async () => parseMetadataFile(await readFile(path, root), path),
     close: () => undefined,
   };

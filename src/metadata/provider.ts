@@ -1,5 +1,6 @@
 /** The port to a cloud: one instance's ENIs and private IPs, in the neutral words of model/metadata.ts. */
-import type { InstanceMetadata } from '../model/metadata.ts';
+import type { InstanceMetadata, NicMetadata } from '../model/metadata.ts';
+import type { IpAddress } from '../model/net.ts';
 
 export interface MetadataProvider {
   readonly name: 'tencent' | 'file';
@@ -11,6 +12,8 @@ export interface MetadataProvider {
    * contradicts itself or is no metadata), `config-untrusted` (a file that others than root can write).
    */
   fetch(): Promise<InstanceMetadata>;
+  /** By private address; of an ENI of the last fetch. Only for people to read. Rejects with an AgentError as `fetch` does. */
+  publicAddresses(nic: NicMetadata): Promise<ReadonlyMap<IpAddress, IpAddress>>;
   /** Ends what is under way (a running fetch rejects) and closes the idle connection. */
   close(): void;
 }

@@ -1,12 +1,13 @@
 /** Tencent Cloud: plain GETs of one value or listing each, https://www.tencentcloud.com/document/product/213/4934. */
 import { AgentError, type ErrorCode } from '../errors.ts';
 import type { InstanceMetadata, InvalidNic, NicMetadata } from '../model/metadata.ts';
-import { type MacAddress, parseMacAddress } from '../model/net.ts';
+import { type IpAddress, type MacAddress, parseMacAddress } from '../model/net.ts';
 import { createHttpClient, type HttpClient } from './http.ts';
 import { sortByMac } from './order.ts';
 import type { MetadataProvider } from './provider.ts';
 import { createReader, malformed, parseListing, parseValue, type Reader } from './reader.ts';
 import { readNic } from './tencent-nic.ts';
+import { readPublicAddresses } from './tencent-public.ts';
 
 const BASE_PATH = '/latest/meta-data/';
 const MACS = 'network/interfaces/macs/';
@@ -32,14 +33,16 @@ export interface TencentOptions {
 export function createTencentProvider({ endpoints, timeoutMs }: TencentOptions): MetadataProvider {
   const client = createHttpClient({ timeoutMs });
   let lastGood: string | undefined;
+  let spellings: ReadonlyMap<MacAddress, string> = new Map();
 
   async function fetch(): Promise<InstanceMetadata> {
     const failures: EndpointFailure[] = [];
     for (const endpoint of new Set(lastGood === undefined ? endpoints : [lastGood, ...endpoints])) {
       try {
-        const metadata = await readEndpoint(client, endpoint, timeoutMs);
+        const answer = await readEndpoint(client, endpoint, timeoutMs);
         lastGood = endpoint;
-        return metadata;
+        spellings = answer.spellings;
+        return answer.metadata;
       } catch (error) {
         if (!(error instanceof AgentError)) throw error;
         failures.push({ endpoint, error });
@@ -48,8 +51,15 @@ export function createTencentProvider({ endpoints, timeoutMs }: TencentOptions):
     throw everyEndpointFailed(failures);
   }
 
+  async function publicAddresses(nic: NicMetadata): Promise<ReadonlyMap<IpAddress, IpAddress>> {
+    const spelling = spellings.get(nic.mac);
+    if (lastGood === undefined || spelling === undefined) return new Map();
+    const reader = createReader(client, new URL(BASE_PATH, lastGood), performance.now() + timeoutMs);
+    return readPublicAddresses(reader, `${MACS}${spelling}/`, nic);
+  }
+
   const fetchAndRest = () => fetch().finally(() => client.rest());
-  return { name: 'tencent', fetch: fetchAndRest, close: () => client.close() };
+  return { name: 'tencent', fetch: fetchAndRest, publicAddresses, close: () => client.close() };
 }
 
 interface EndpointFailure {
@@ -66,11 +76,17 @@ function everyEndpointFailed(failures: readonly EndpointFailure[]): AgentError {
   });
 }
 
+interface EndpointAnswer {
+  readonly metadata: InstanceMetadata;
+  /** Of each MAC, to ask for it again. */
+  readonly spellings: ReadonlyMap<MacAddress, string>;
+}
+
 async function readEndpoint(
   client: HttpClient,
   endpoint: string,
   timeoutMs: number,
-): Promise<InstanceMetadata> {
+): Promise<EndpointAnswer> {
   const deadline = performance.now() + timeoutMs * TIMEOUTS_PER_ENDPOINT;
   const reader = createReader(client, new URL(BASE_PATH, endpoint), deadline);
   const [primaryMac, instanceId, listing] = await Promise.all([
@@ -96,7 +112,10 @@ async function readEndpoint(
     for (const [mac, spelling] of queue) await sortIn(mac, spelling);
   }
   await Promise.all(Array.from({ length: NICS_AT_A_TIME }, work));
-  return { instanceId, primaryMac, nics: sortByMac(nics), invalid: sortByMac(invalid) };
+  return {
+    metadata: { instanceId, primaryMac, nics: sortByMac(nics), invalid: sortByMac(invalid) },
+    spellings: listing,
+  };
 }
 
 async function readPrimaryMac(reader: Reader): Promise<MacAddress> {

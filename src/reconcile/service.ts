@@ -4,12 +4,14 @@
  */
 import { AgentError } from '../errors.ts';
 import type { Log } from '../log.ts';
+import type { IpAddress } from '../model/net.ts';
 import type { Trigger } from '../model/state.ts';
 import { ANSWER_INTERVAL_MS, type AnswerCount, countAnswer } from './answers.ts';
 import { createBackoff } from './backoff.ts';
 import { createLagTracker, type Lag } from './lag.ts';
 import { look, type Memory, type View } from './look.ts';
 import type { ReconcileOutcome } from './outcome.ts';
+import { createPublicAddresses } from './public-addresses.ts';
 import { type Fetched, fetchMetadata } from './reading.ts';
 import { type Reconciler, settle } from './reconcile.ts';
 import { createRunner } from './runner.ts';
@@ -24,6 +26,8 @@ export interface MetadataHealth {
   /** Milliseconds since the last good answer of this process; null before the first. */
   readonly ageMs: number | null;
   readonly failure: AgentError | null;
+  /** By private address. */
+  readonly publicAddresses: ReadonlyMap<IpAddress, IpAddress>;
 }
 
 export interface Service {
@@ -57,6 +61,7 @@ class ReconcilingService implements Service {
   readonly #log: Log;
   readonly #onRun: ServiceOptions['onRun'];
   readonly #backoff = createBackoff();
+  readonly #publicAddresses = createPublicAddresses();
   readonly #lagTracker = createLagTracker();
   readonly #runner = createRunner<Trigger>((triggers) => this.#run(triggers));
   readonly #memory: Memory = {
@@ -101,7 +106,7 @@ class ReconcilingService implements Service {
 
   health(): MetadataHealth {
     const ageMs = this.#answeredAt === null ? null : performance.now() - this.#answeredAt;
-    return { ageMs, failure: this.#failure };
+    return { ageMs, failure: this.#failure, publicAddresses: this.#publicAddresses.known() };
   }
 
   async stop(): Promise<void> {
@@ -138,6 +143,10 @@ class ReconcilingService implements Service {
     const outcome = await settle(this.#reconciler, request, { view, trustsLinks, isConfirmed }, startedAt);
     this.#noteFailures(outcome, view);
     this.#setAlarm(view, outcome);
+    if (this.#failure === null) {
+      const { nics } = view.reading.metadata;
+      this.#publicAddresses.refresh(this.#reconciler.provider, nics, performance.now());
+    }
     return outcome;
   }
 
