@@ -24,6 +24,14 @@ async function until(condition: () => Promise<boolean>): Promise<void> {
   while (!(await condition())) await delay(POLL_MS);
 }
 
+/** TCP connections of the VM that were refused so far: AttemptFails of /proc/net/snmp. */
+async function failedConnections(lab: Lab): Promise<number> {
+  const { stdout } = await lab.vm.run('cat', ['/proc/net/snmp']);
+  const [names, values] = stdout.split('\n').filter((line) => line.startsWith('Tcp:'));
+  const column = names?.split(' ').indexOf('AttemptFails') ?? -1;
+  return Number(values?.split(' ')[column]);
+}
+
 /** As the lock knows its holder. */
 async function describeSelf(): Promise<object> {
   const stat = await readFile(`/proc/${process.pid}/stat`, 'utf8');
@@ -60,7 +68,7 @@ test('with nobody there to ask, and then somebody', async () => {
   const { lab } = await labWithEni();
   await lab.metadata.down();
   const booting = lab.vm.agent(['boot', '--timeout', '20s']);
-  await delay(700);
+  await until(async () => (await failedConnections(lab)) > 0);
   await lab.metadata.up();
   expect(await booting).toMatchObject({ exitCode: 0, stderr: '' });
   expect(brokenCells(await lab.matrix(ETH1))).toEqual([]);
