@@ -5,7 +5,7 @@ import type { Rtnetlink } from '../kernel/socket.ts';
 import type { HostState } from '../model/host.ts';
 import type { AgentState } from '../model/state.ts';
 import type { Paths } from '../system/paths.ts';
-import { type ReadState, readState } from '../system/state-file.ts';
+import { identifyState, type ReadState, readState } from '../system/state-file.ts';
 import { readAllSysctls } from '../system/sysctl.ts';
 import { observeFiles } from './files.ts';
 import { observeLinks } from './links.ts';
@@ -18,7 +18,11 @@ export interface Observer {
 }
 
 export interface Observation {
+  /** performance.now() when it was begun. */
+  readonly at: number;
   readonly host: HostState;
+  /** Of the state file, at the latest when it was read. */
+  readonly stateIdentity: string;
   readonly rejectedState: ReadState['rejected'];
 }
 
@@ -27,17 +31,26 @@ export async function observe({
   paths,
   assume = (state) => state,
 }: Observer): Promise<Observation> {
-  const [links, routes, rules, { files, hasNetworkScripts }, allSysctls, { state, rejected }] =
+  const at = performance.now();
+  const [links, routes, rules, { files, hasNetworkScripts }, allSysctls, { identity, state, rejected }] =
     await Promise.all([
       observeLinks(rtnetlink, paths),
       dumpRoutes(rtnetlink),
       dumpRules(rtnetlink),
       observeFiles(paths),
       readAllSysctls(),
-      readState(paths),
+      readStateOf(paths),
     ]);
   return {
+    at,
+    stateIdentity: identity,
     host: { links, routes, rules, files, hasNetworkScripts, allSysctls, state: assume(state) },
     rejectedState: rejected,
   };
+}
+
+/** The identity first: a file that is replaced in between has another one afterwards. */
+async function readStateOf(paths: Paths): Promise<ReadState & { readonly identity: string }> {
+  const identity = await identifyState(paths);
+  return { identity, ...(await readState(paths)) };
 }

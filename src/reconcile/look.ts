@@ -15,6 +15,7 @@ import type { AgentState } from '../model/state.ts';
 import type { Templates } from '../model/templates.ts';
 import { type Observation, type Observer, observe } from '../observe/observe.ts';
 import { type PlanOptions, planChanges } from '../plan/diff.ts';
+import { identifyState } from '../system/state-file.ts';
 import { type Fetched, type Reading, readingOf, rememberedAnswer } from './reading.ts';
 
 /** What the daemon knows from one run to the next; a one-shot run knows nothing (`NO_MEMORY`). */
@@ -35,16 +36,14 @@ export interface Looker {
   readonly templates: Templates;
 }
 
-export interface View {
+export interface View extends Observation {
   readonly reading: Reading;
-  readonly host: HostState;
   /** Of all NICs, whatever was selected. */
   readonly desired: DesiredState;
   /** Those that were selected. */
   readonly chosen: readonly DesiredInterface[];
   /** For those that were selected. */
   readonly plan: Plan;
-  readonly rejectedState: Observation['rejectedState'];
 }
 
 /** NICs by name or MAC as the operator typed them; null for all. */
@@ -53,6 +52,8 @@ export type Selection = readonly string[] | null;
 /** ARCHITECTURE, decision 7: at most this long for udev. */
 const UDEV_TIMEOUT_MS = 5_000;
 const UDEV_POLL_MS = 50;
+/** An observation is gone by that long. */
+const FRESH_MS = 100;
 
 export function planOptions({ routing }: Config): PlanOptions {
   return { tableBase: routing.tableBase, slots: SLOTS, protocol: routing.protocol };
@@ -65,7 +66,39 @@ export async function look(
   selection: Selection,
   trustsLinks = false,
 ): Promise<View> {
-  const observation = await observe(looker.observer);
+  return lookAt(looker, fetched, selection, await observe(looker.observer), trustsLinks);
+}
+
+/** Asks the metadata and observes the host at the same time; an observation that an answer kept waiting is made again. */
+export async function lookMeanwhile(
+  looker: Looker,
+  asking: Promise<Fetched>,
+  trustsLinks: boolean,
+): Promise<View> {
+  const [fetched, observation] = await Promise.all([asking, observe(looker.observer)]);
+  if (!isFresh(observation)) return look(looker, fetched, null, trustsLinks);
+  return lookAt(looker, fetched, null, observation, trustsLinks);
+}
+
+/**
+ * Whether the view is as good as one that is made now. Under the lock: nobody else has had it since, or the state file would be
+ * another one; and what others do to the kernel in so short a time they may as well do after any look.
+ */
+export async function isCurrent({ observer }: Looker, view: View): Promise<boolean> {
+  return isFresh(view) && (await identifyState(observer.paths)) === view.stateIdentity;
+}
+
+function isFresh({ at }: Observation): boolean {
+  return performance.now() - at < FRESH_MS;
+}
+
+function lookAt(
+  looker: Looker,
+  fetched: Fetched,
+  selection: Selection,
+  observation: Observation,
+  trustsLinks: boolean,
+): View {
   return viewOf(looker, fetched, selection, trustsLinks ? withoutUdev(observation) : observation);
 }
 
@@ -125,7 +158,7 @@ function viewOf(looker: Looker, fetched: Fetched, selection: Selection, observat
     problems: problems.filter(isSelected),
   };
   const chosen = desired.interfaces.filter(isChosen);
-  return { reading, host, desired, chosen, plan, rejectedState: observation.rejectedState };
+  return { ...observation, reading, desired, chosen, plan };
 }
 
 /** What was asked for, and the primary: its rules and its table are part of what any NIC needs. */

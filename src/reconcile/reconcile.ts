@@ -18,6 +18,7 @@ import type { Paths } from '../system/paths.ts';
 import { setStateAside, writeState } from '../system/state-file.ts';
 import { type Confirmed, confirmWithdrawals } from './confirm.ts';
 import {
+  isCurrent,
   type Looker,
   look,
   lookWhenReady,
@@ -106,7 +107,7 @@ async function strayTemporaries(paths: Paths): Promise<readonly string[]> {
   return [...(await leftovers(paths.networkScripts)), ...(await leftovers(paths.stateDirectory))];
 }
 
-/** Under the lock: the plan is made again, since another run may have been here since. */
+/** Under the lock: the plan is made again when another run may have been here since. */
 async function changeAndRemember(
   reconciler: Reconciler,
   { trigger, selection }: ReconcileRequest,
@@ -115,7 +116,9 @@ async function changeAndRemember(
   const startedAt = performance.now();
   const { paths } = reconciler.applier;
   const at = new Date().toISOString();
-  const view = await look(reconciler, asFetched(seen), selection, trustsLinks);
+  const view = (await isCurrent(reconciler, seen))
+    ? seen
+    : await look(reconciler, asFetched(seen), selection, trustsLinks);
   if (view.rejectedState !== null) {
     const aside = await setStateAside(paths, view.rejectedState.asideName);
     reconciler.log.warn(

@@ -9,7 +9,7 @@ import type { Trigger } from '../model/state.ts';
 import { ANSWER_INTERVAL_MS, type AnswerCount, countAnswer } from './answers.ts';
 import { createBackoff } from './backoff.ts';
 import { createLagTracker, type Lag } from './lag.ts';
-import { look, type Memory, type View } from './look.ts';
+import { lookMeanwhile, type Memory, type View } from './look.ts';
 import type { ReconcileOutcome } from './outcome.ts';
 import { createPublicAddresses } from './public-addresses.ts';
 import { type Fetched, fetchMetadata } from './reading.ts';
@@ -134,9 +134,8 @@ class ReconcilingService implements Service {
 
   async #reconcile(triggers: ReadonlySet<Trigger>, trigger: Trigger): Promise<ReconcileOutcome> {
     const startedAt = performance.now();
-    const fetched = await this.#readMetadata(triggers);
     const trustsLinks = this.#unreadySince !== null && startedAt - this.#unreadySince >= UDEV_TIMEOUT_MS;
-    const view = await look(this.#reconciler, fetched, null, trustsLinks);
+    const view = await lookMeanwhile(this.#reconciler, this.#readMetadata(triggers), trustsLinks);
     const needed = this.#reconciler.config.daemon.removalConfirmations;
     const isConfirmed = this.#failure === null && (this.#answers?.count ?? 0) >= needed;
     const request = { trigger, selection: null };

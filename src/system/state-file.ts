@@ -2,7 +2,7 @@
  * /var/lib/eni-agent/state.json: versioned, 0600. A file that cannot be understood (truncated, garbage, of a newer version) is
  * never overwritten: it is set aside before the first write, and the run goes on with what the kernel and our own files show.
  */
-import { mkdir, readFile, unlink } from 'node:fs/promises';
+import { mkdir, readFile, stat, unlink } from 'node:fs/promises';
 import path from 'node:path';
 import * as v from 'valibot';
 import { AgentError, errorMessage } from '../errors.ts';
@@ -109,6 +109,12 @@ export async function readState(paths: Paths): Promise<ReadState> {
     throw new AgentError('state-unreadable', message, { cause: error });
   }
   return parseState(text);
+}
+
+/** Another one after every write: a write is a new file that takes the name. '' when there is none. */
+export async function identifyState(paths: Paths): Promise<string> {
+  const stats = await stat(paths.state, { bigint: true }).catch(() => undefined);
+  return stats === undefined ? '' : `${stats.ino}.${stats.mtimeNs}.${stats.size}`;
 }
 
 function parseState(text: string): ReadState {

@@ -133,7 +133,7 @@ export class Fabric {
     await setUp(this.#namespace, {
       ip: ports.flatMap(linkLines),
       nft: ports.flatMap(filterLines).join('\n'),
-      ipAfter: ports.map(({ name }) => `link set ${name} up`),
+      ipAfter: ports.flatMap(plugLines),
     });
     await Promise.all(
       options.map(({ namespace, linkName }) => setUp(namespace, { ip: impatientLines(linkName) })),
@@ -232,11 +232,20 @@ function bridgeLines(subnet: Subnet): readonly string[] {
 }
 
 function linkLines({ name, options }: Port): readonly string[] {
-  const { linkName, mac, namespace, addresses } = options;
+  const { mac, addresses } = options;
   return [
-    `link add ${name} type veth peer name ${linkName} address ${mac} netns ${namespace}`,
+    `link add ${name} type veth peer name ${otherEnd(name)} address ${mac}`,
     `link set ${name} master ${bridgeName(subnetOf(addresses[0] ?? ''))}`,
   ];
+}
+
+/** The fabric is ready when the link appears, as the cloud's is. */
+function plugLines({ name, options: { namespace, linkName } }: Port): readonly string[] {
+  return [`link set ${name} up`, `link set ${otherEnd(name)} netns ${namespace} name ${linkName}`];
+}
+
+function otherEnd(port: string): string {
+  return `${port}v`;
 }
 
 function filterLines(port: Port): readonly string[] {
