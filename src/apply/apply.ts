@@ -70,7 +70,7 @@ async function applyGroup(
     prepareFiles(fileSteps, paths).catch(errorMessage),
   ]);
   const { done, failure } = transaction;
-  if (failure !== null) await discard(files);
+  if (failure !== null) discard(files);
   return {
     mac,
     done,
@@ -78,7 +78,7 @@ async function applyGroup(
     failure,
     keep: () => commit(mac, files),
     undo: async () => {
-      await discard(files);
+      discard(files);
       return rollBack(kernel, done);
     },
   };
@@ -95,6 +95,6 @@ async function commit(mac: MacAddress, files: PreparedFiles | string): Promise<N
   }
 }
 
-async function discard(files: PreparedFiles | string): Promise<void> {
-  if (typeof files !== 'string') await files.discard();
+function discard(files: PreparedFiles | string): void {
+  if (typeof files !== 'string') files.discard();
 }

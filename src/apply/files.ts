@@ -1,14 +1,14 @@
 /** File steps of one NIC: written beside their targets while the kernel works, given their names when it has verified. */
-import { rename, rm } from 'node:fs/promises';
+import { renameSync } from 'node:fs';
 import path from 'node:path';
 import { originalPath } from '../model/files.ts';
 import type { StepArguments } from '../model/plan.ts';
 import {
-  ignoreMissing,
   isMissing,
   keepAs,
   type PreparedFile,
   prepareFile,
+  removeIfThere,
   syncDirectory,
 } from '../system/atomic-file.ts';
 import type { Paths } from '../system/paths.ts';
@@ -26,8 +26,8 @@ const PREPARERS: { readonly [Kind in FileStepKind]: Prepare<Kind> } = {
       ...(keepOriginal ? { keepOriginalAs: paths.below(originalPath(target)) } : {}),
     }),
   'remove-file': async ({ path: target, original }, paths) => ({
-    commit: () => removeFile(paths.below(target), original),
-    discard: async () => {},
+    commit: async () => removeFile(paths.below(target), original),
+    discard: () => {},
   }),
 };
 
@@ -35,18 +35,18 @@ export interface PreparedFiles {
   /** Gives all files their names and makes that durable. */
   commit(): Promise<void>;
   /** Leaves everything as it was. */
-  discard(): Promise<void>;
+  discard(): void;
 }
 
 export async function prepareFiles(steps: readonly FileStep[], paths: Paths): Promise<PreparedFiles> {
   const settled = await Promise.allSettled(steps.map((step) => prepare(step, paths)));
   const prepared = settled.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
-  const discard = async (): Promise<void> => {
-    for (const file of prepared) await file.discard();
+  const discard = (): void => {
+    for (const file of prepared) file.discard();
   };
   const failed = settled.find((result) => result.status === 'rejected');
   if (failed !== undefined) {
-    await discard();
+    discard();
     throw failed.reason;
   }
   return {
@@ -55,7 +55,7 @@ export async function prepareFiles(steps: readonly FileStep[], paths: Paths): Pr
       try {
         for (const file of prepared) await file.commit();
       } catch (error) {
-        await discard();
+        discard();
         throw error;
       }
       const directories = new Set(steps.map((step) => path.dirname(paths.below(step.arguments.path))));
@@ -70,14 +70,14 @@ function prepare(step: FileStep, paths: Paths): Promise<PreparedFile> {
     : PREPARERS['remove-file'](step.arguments, paths);
 }
 
-async function removeFile(target: string, original: StepArguments['remove-file']['original']): Promise<void> {
-  if (original === 'keep') await keepAs(target, originalPath(target));
+function removeFile(target: string, original: StepArguments['remove-file']['original']): void {
+  if (original === 'keep') keepAs(target, originalPath(target));
   if (original === 'restore') {
     try {
-      return await rename(originalPath(target), target);
+      return renameSync(originalPath(target), target);
     } catch (error) {
       if (!isMissing(error)) throw error;
     }
   }
-  await rm(target).catch(ignoreMissing);
+  removeIfThere(target);
 }

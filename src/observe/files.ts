@@ -1,11 +1,12 @@
 /** The distribution's files of all interfaces, ours and others', with the originals that we keep. */
-import { readdir, readFile, stat } from 'node:fs/promises';
+import { readdirSync } from 'node:fs';
 import path from 'node:path';
 import { AgentError, errorMessage } from '../errors.ts';
 import { NETWORK_SCRIPTS } from '../model/files.ts';
 import type { HostFile } from '../model/host.ts';
 import { isMissing } from '../system/atomic-file.ts';
 import type { Paths } from '../system/paths.ts';
+import { readRegularFile } from '../system/read-file.ts';
 
 const INTERFACE_FILE = /^(ifcfg|route|rule|route6|rule6)-[^/]+$/;
 /** What network-scripts itself ignores (FACTS §2), except our `.orig`. */
@@ -18,11 +19,11 @@ export interface ObservedFiles {
   readonly hasNetworkScripts: boolean;
 }
 
-export async function observeFiles(paths: Paths): Promise<ObservedFiles> {
+export function observeFiles(paths: Paths): ObservedFiles {
   try {
-    const names = await readdir(paths.networkScripts);
+    const names = readdirSync(paths.networkScripts);
     const relevant = names.filter((name) => INTERFACE_FILE.test(name) && !IGNORED.test(name)).toSorted();
-    const files = await Promise.all(relevant.map((name) => readHostFile(paths, name)));
+    const files = relevant.map((name) => readHostFile(paths, name));
     return { files: files.filter((file) => file !== undefined), hasNetworkScripts: true };
   } catch (error) {
     if (isMissing(error)) return { files: [], hasNetworkScripts: false };
@@ -32,12 +33,11 @@ export async function observeFiles(paths: Paths): Promise<ObservedFiles> {
   }
 }
 
-async function readHostFile(paths: Paths, name: string): Promise<HostFile | undefined> {
+function readHostFile(paths: Paths, name: string): HostFile | undefined {
   const file = path.join(paths.networkScripts, name);
   const contractPath = `${NETWORK_SCRIPTS}/${name}`;
   try {
-    const { size } = await stat(file);
-    return { path: contractPath, content: size > MAXIMUM_BYTES ? '' : await readFile(file, 'utf8') };
+    return { path: contractPath, content: readRegularFile(file, MAXIMUM_BYTES) ?? '' };
   } catch (error) {
     // Gone since it was listed, or a link that leads nowhere.
     if (isMissing(error)) return undefined;

@@ -1,5 +1,5 @@
 /** Links with their addresses, and whether udev is done with them. */
-import { access } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { dumpAddresses } from '../kernel/addresses.ts';
 import { dumpLinks } from '../kernel/links.ts';
@@ -15,20 +15,11 @@ export async function observeLinks(rtnetlink: Rtnetlink, paths: Paths): Promise<
     if (known === undefined) byLink.set(linkIndex, [address]);
     else known.push(address);
   }
-  const hasUdev = await exists(paths.udevControl);
-  return Promise.all(
-    links.map(async (link) => ({
-      ...link,
-      addresses: byLink.get(link.index) ?? [],
-      // Before kernel 6.2 a link that is up cannot be renamed: it is udev's until udev has written it down.
-      ready: link.up || !hasUdev || (await exists(path.join(paths.udevData, `n${link.index}`))),
-    })),
-  );
-}
-
-async function exists(file: string): Promise<boolean> {
-  return access(file).then(
-    () => true,
-    () => false,
-  );
+  const hasUdev = existsSync(paths.udevControl);
+  return links.map((link) => ({
+    ...link,
+    addresses: byLink.get(link.index) ?? [],
+    // Before kernel 6.2 a link that is up cannot be renamed: it is udev's until udev has written it down.
+    ready: link.up || !hasUdev || existsSync(path.join(paths.udevData, `n${link.index}`)),
+  }));
 }

@@ -32,25 +32,20 @@ export async function observe({
   assume = (state) => state,
 }: Observer): Promise<Observation> {
   const at = performance.now();
-  const [links, routes, rules, { files, hasNetworkScripts }, allSysctls, { identity, state, rejected }] =
-    await Promise.all([
-      observeLinks(rtnetlink, paths),
-      dumpRoutes(rtnetlink),
-      dumpRules(rtnetlink),
-      observeFiles(paths),
-      readAllSysctls(),
-      readStateOf(paths),
-    ]);
+  // The identity first: a file that is replaced in between has another one afterwards.
+  const stateIdentity = identifyState(paths);
+  const { state, rejected } = readState(paths);
+  const files = observeFiles(paths);
+  const allSysctls = readAllSysctls();
+  const [links, routes, rules] = await Promise.all([
+    observeLinks(rtnetlink, paths),
+    dumpRoutes(rtnetlink),
+    dumpRules(rtnetlink),
+  ]);
   return {
     at,
-    stateIdentity: identity,
-    host: { links, routes, rules, files, hasNetworkScripts, allSysctls, state: assume(state) },
+    stateIdentity,
+    host: { links, routes, rules, ...files, allSysctls, state: assume(state) },
     rejectedState: rejected,
   };
-}
-
-/** The identity first: a file that is replaced in between has another one afterwards. */
-async function readStateOf(paths: Paths): Promise<ReadState & { readonly identity: string }> {
-  const identity = await identifyState(paths);
-  return { identity, ...(await readState(paths)) };
 }

@@ -84,8 +84,8 @@ export async function lookMeanwhile(
  * Whether the view is as good as one that is made now. Under the lock: nobody else has had it since, or the state file would be
  * another one; and what others do to the kernel in so short a time they may as well do after any look.
  */
-export async function isCurrent({ observer }: Looker, view: View): Promise<boolean> {
-  return isFresh(view) && (await identifyState(observer.paths)) === view.stateIdentity;
+export function isCurrent({ observer }: Looker, view: View): boolean {
+  return isFresh(view) && identifyState(observer.paths) === view.stateIdentity;
 }
 
 function isFresh({ at }: Observation): boolean {

@@ -70,7 +70,7 @@ export async function settle(
 ): Promise<ReconcileOutcome> {
   const { view } = confirmed;
   const division = divide(confirmed, view);
-  const result = (await needsWrite(reconciler, view, division))
+  const result = needsWrite(reconciler, view, division)
     ? await withLock(reconciler.applier.paths.lock, () => changeAndRemember(reconciler, request, confirmed))
     : summarise(view, { steps: [], held: division.held, problems: [] });
   const durationMs = Math.round((performance.now() - startedAt) * 10) / 10;
@@ -90,7 +90,7 @@ function divide({ isConfirmed }: Pick<Confirmed, 'isConfirmed'>, { plan }: View)
   return { due: plan.steps.filter(isDue), held: plan.steps.filter((step) => !isDue(step)) };
 }
 
-async function needsWrite({ applier }: Reconciler, view: View, { due, held }: Division): Promise<boolean> {
+function needsWrite({ applier }: Reconciler, view: View, { due, held }: Division): boolean {
   const { metadata, nics } = view.host.state;
   const waiting = new Set(held.map(({ mac }) => mac));
   const others = view.chosen.filter(({ mac }) => !waiting.has(mac));
@@ -99,12 +99,12 @@ async function needsWrite({ applier }: Reconciler, view: View, { due, held }: Di
     view.rejectedState !== null ||
     rememberedMetadata(view, '') !== metadata ||
     !isDeepStrictEqual(settledNics(nics, others, [], ''), nics) ||
-    (await strayTemporaries(applier.paths)).length > 0
+    strayTemporaries(applier.paths).length > 0
   );
 }
 
-async function strayTemporaries(paths: Paths): Promise<readonly string[]> {
-  return [...(await leftovers(paths.networkScripts)), ...(await leftovers(paths.stateDirectory))];
+function strayTemporaries(paths: Paths): readonly string[] {
+  return [...leftovers(paths.networkScripts), ...leftovers(paths.stateDirectory)];
 }
 
 /** Under the lock: the plan is made again when another run may have been here since. */
@@ -116,7 +116,7 @@ async function changeAndRemember(
   const startedAt = performance.now();
   const { paths } = reconciler.applier;
   const at = new Date().toISOString();
-  const view = (await isCurrent(reconciler, seen))
+  const view = isCurrent(reconciler, seen)
     ? seen
     : await look(reconciler, asFetched(seen), selection, trustsLinks);
   if (view.rejectedState !== null) {
@@ -126,7 +126,7 @@ async function changeAndRemember(
       'state file set aside',
     );
   }
-  await removeLeftovers(await strayTemporaries(paths));
+  removeLeftovers(strayTemporaries(paths));
   const { due: steps, held } = divide({ isConfirmed }, view);
   await writeIntent(paths, view, steps);
   const { problems, failedMacs, isForbidden } = await applyAndVerify(reconciler, view, steps);

@@ -106,9 +106,9 @@ async function changeReleased(
 ): Promise<void> {
   const isNews = ({ released }: AgentState): boolean =>
     !isDeepStrictEqual(sorted(change(released)), released);
-  if (!isNews((await readState(paths)).state)) return;
+  if (!isNews(readState(paths).state)) return;
   await withLock(paths.lock, async () => {
-    const { state, rejected } = await readState(paths);
+    const { state, rejected } = readState(paths);
     if (rejected !== null) {
       const aside = await setStateAside(paths, rejected.asideName);
       log.warn({ file: paths.state, aside, problem: rejected.problem }, 'state file set aside');

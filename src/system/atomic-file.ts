@@ -4,17 +4,32 @@
  * NetworkManager take every `ifcfg-*` for an interface (FACTS §2), and has one fixed name per target: there is one writer, under
  * the lock, so a left-over is overwritten or removed by the next one.
  */
-import { constants } from 'node:fs';
-import { link, open, readdir, rename, rm, unlink } from 'node:fs/promises';
+import {
+  closeSync,
+  constants,
+  fchmodSync,
+  fsync,
+  linkSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import path from 'node:path';
+import { promisify } from 'node:util';
 import { AgentError, errorMessage } from '../errors.ts';
+
+/** The one call that takes its time: everything else is done before a thread would have been woken for it. */
+const sync = promisify(fsync);
 
 const TEMPORARY_SUFFIX = '.eni-agent-tmp';
 
 export interface PreparedFile {
-  /** Gives the file its name; its folder still has to be synced for that to survive a power cut. */
+  /** Gives the file its name; its folder still has to be synced for that to survive a power cut. AgentError `file-failed`. */
   commit(): Promise<void>;
-  discard(): Promise<void>;
+  discard(): void;
 }
 
 export interface PrepareOptions {
@@ -34,10 +49,10 @@ export async function prepareFile(
   return {
     commit: () =>
       writing(target, async () => {
-        if (options.keepOriginalAs !== undefined) await keepAs(target, options.keepOriginalAs);
-        await rename(temporary, target);
+        if (options.keepOriginalAs !== undefined) keepAs(target, options.keepOriginalAs);
+        renameSync(temporary, target);
       }),
-    discard: () => rm(temporary, { force: true }),
+    discard: () => rmSync(temporary, { force: true }),
   };
 }
 
@@ -50,30 +65,30 @@ export async function writeFileAtomically(
   const temporary = temporaryFor(target);
   await writing(target, async () => {
     await writeTemporary(temporary, content, mode, durable);
-    await orRemove(temporary, () => rename(temporary, target));
+    await orRemove(temporary, () => renameSync(temporary, target));
   });
   if (durable) await syncDirectory(path.dirname(target));
 }
 
 /** Gives a file a second name in one step, so that it is never gone: the caller then replaces or removes the first. */
-export async function keepAs(target: string, secondName: string): Promise<void> {
+export function keepAs(target: string, secondName: string): void {
   const temporary = temporaryFor(secondName);
-  await rm(temporary, { force: true });
+  rmSync(temporary, { force: true });
   try {
-    await link(target, temporary);
+    linkSync(target, temporary);
   } catch (error) {
     if (isMissing(error)) return;
     throw error;
   }
-  await rename(temporary, secondName);
+  renameSync(temporary, secondName);
   // When both were already names of one file, rename(2) has done nothing.
-  await rm(temporary, { force: true });
+  rmSync(temporary, { force: true });
 }
 
 /** A second name for a file; false when something has that name. */
-export async function linkUnlessTaken(file: string, secondName: string): Promise<boolean> {
+export function linkUnlessTaken(file: string, secondName: string): boolean {
   try {
-    await link(file, secondName);
+    linkSync(file, secondName);
     return true;
   } catch (error) {
     if (hasCode(error, 'EEXIST')) return false;
@@ -84,28 +99,41 @@ export async function linkUnlessTaken(file: string, secondName: string): Promise
 /** AgentError `file-failed`. */
 export async function syncDirectory(directory: string): Promise<void> {
   await writing(directory, async () => {
-    const handle = await open(directory, constants.O_RDONLY | constants.O_DIRECTORY);
+    const descriptor = openSync(directory, constants.O_RDONLY | constants.O_DIRECTORY);
     try {
-      await handle.sync();
+      await sync(descriptor);
     } finally {
-      await handle.close();
+      closeSync(descriptor);
     }
   });
 }
 
 /** Temporaries that a killed run left in a folder. */
-export async function leftovers(directory: string): Promise<readonly string[]> {
-  const names = await readdir(directory).catch((error: unknown) => {
-    if (isMissing(error)) return [];
-    throw error;
-  });
-  return names
+export function leftovers(directory: string): readonly string[] {
+  return namesIn(directory)
     .filter((name) => name.startsWith('.') && name.endsWith(TEMPORARY_SUFFIX))
     .map((name) => path.join(directory, name));
 }
 
-export async function removeLeftovers(paths: readonly string[]): Promise<void> {
-  for (const leftover of paths) await unlink(leftover).catch(ignoreMissing);
+function namesIn(directory: string): readonly string[] {
+  try {
+    return readdirSync(directory);
+  } catch (error) {
+    if (isMissing(error)) return [];
+    throw error;
+  }
+}
+
+export function removeLeftovers(paths: readonly string[]): void {
+  for (const leftover of paths) removeIfThere(leftover);
+}
+
+export function removeIfThere(file: string): void {
+  try {
+    unlinkSync(file);
+  } catch (error) {
+    if (!isMissing(error)) throw error;
+  }
 }
 
 export function isMissing(error: unknown): boolean {
@@ -122,10 +150,6 @@ export function hasCode(error: unknown, ...codes: readonly string[]): boolean {
   return error instanceof Error && 'code' in error && codes.includes(String(error.code));
 }
 
-export function ignoreMissing(error: unknown): void {
-  if (!isMissing(error)) throw error;
-}
-
 function temporaryFor(target: string): string {
   return path.join(path.dirname(target), `.${path.basename(target)}${TEMPORARY_SUFFIX}`);
 }
@@ -136,34 +160,34 @@ async function writeTemporary(
   mode: number,
   durable: boolean,
 ): Promise<void> {
-  await rm(temporary, { force: true });
+  rmSync(temporary, { force: true });
   // O_EXCL and O_NOFOLLOW: a link that somebody put there is never written through.
   const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
-  const handle = await open(temporary, flags, mode);
+  const descriptor = openSync(temporary, flags, mode);
   await orRemove(temporary, async () => {
     try {
-      await handle.writeFile(content);
+      writeFileSync(descriptor, content);
       // The mode of open() is cut by the umask.
-      await handle.chmod(mode);
-      if (durable) await handle.sync();
+      fchmodSync(descriptor, mode);
+      if (durable) await sync(descriptor);
     } finally {
-      await handle.close();
+      closeSync(descriptor);
     }
   });
 }
 
 /** What failed half-way takes no room on a disk that may be full. */
-async function orRemove(temporary: string, work: () => Promise<void>): Promise<void> {
+async function orRemove(temporary: string, work: () => Promise<void> | void): Promise<void> {
   try {
     await work();
   } catch (error) {
-    await rm(temporary, { force: true });
+    rmSync(temporary, { force: true });
     throw error;
   }
 }
 
 /** Anything that goes wrong becomes an AgentError `file-failed` that names the target. */
-export async function writing<T>(target: string, work: () => Promise<T>): Promise<T> {
+export async function writing<T>(target: string, work: () => Promise<T> | T): Promise<T> {
   try {
     return await work();
   } catch (error) {

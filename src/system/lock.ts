@@ -8,7 +8,7 @@
  * third could slip in. `FILE.break` is a lock like any other: that of a run that was killed while it broke one is broken in turn.
  */
 import { randomUUID } from 'node:crypto';
-import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { AgentError, errorMessage } from '../errors.ts';
@@ -39,7 +39,7 @@ export async function withLock<T>(
   try {
     return await work();
   } finally {
-    await rm(file, { force: true });
+    rmSync(file, { force: true });
   }
 }
 
@@ -47,48 +47,48 @@ async function acquireLock(file: string, timeoutMs: number): Promise<void> {
   const deadline = Date.now() + timeoutMs;
   let claim: string | undefined;
   try {
-    await mkdir(path.dirname(file), { recursive: true, mode: FOLDER_MODE });
-    await removeDeadClaims(file);
-    claim = await makeClaim(file);
-    while (!(await tryAcquire(file, claim))) {
-      if (Date.now() >= deadline) throw await busy(file, timeoutMs);
+    mkdirSync(path.dirname(file), { recursive: true, mode: FOLDER_MODE });
+    removeDeadClaims(file);
+    claim = makeClaim(file);
+    while (!tryAcquire(file, claim)) {
+      if (Date.now() >= deadline) throw busy(file, timeoutMs);
       await delay(POLL_MS);
     }
   } catch (error) {
     throw error instanceof AgentError ? error : failure(file, error);
   } finally {
-    if (claim !== undefined) await rm(claim, { force: true });
+    if (claim !== undefined) rmSync(claim, { force: true });
   }
 }
 
 /** False while somebody who lives holds it. */
-async function tryAcquire(file: string, claim: string): Promise<boolean> {
-  while (!(await linkUnlessTaken(claim, file))) {
-    const state = await stateOf(file);
+function tryAcquire(file: string, claim: string): boolean {
+  while (!linkUnlessTaken(claim, file)) {
+    const state = stateOf(file);
     if (state === 'held') return false;
-    if (state === 'dead') return await tryBreak(file, claim);
+    if (state === 'dead') return tryBreak(file, claim);
   }
   return true;
 }
 
-async function tryBreak(file: string, claim: string): Promise<boolean> {
+function tryBreak(file: string, claim: string): boolean {
   const right = `${file}.break`;
-  if (!(await tryAcquire(right, claim))) return false;
+  if (!tryAcquire(right, claim)) return false;
   // Another one may have broken it before we got the right to.
-  if ((await stateOf(file)) !== 'dead') {
-    await rm(right, { force: true });
+  if (stateOf(file) !== 'dead') {
+    rmSync(right, { force: true });
     return false;
   }
-  await rename(right, file);
+  renameSync(right, file);
   return true;
 }
 
-async function stateOf(file: string): Promise<'free' | 'held' | 'dead'> {
-  const text = await readIfThere(file);
+function stateOf(file: string): 'free' | 'held' | 'dead' {
+  const text = readIfThere(file);
   if (text === undefined) return 'free';
   const holder = parseHolder(text);
   if (holder === undefined) return 'dead';
-  const now = await describeProcess(holder.pid);
+  const now = describeProcess(holder.pid);
   return now?.startTime === holder.startTime && now.bootId === holder.bootId ? 'held' : 'dead';
 }
 
@@ -104,21 +104,21 @@ function parseHolder(text: string): Holder | undefined {
 }
 
 /** undefined when there is no such process, or nothing of it but its exit status that nobody has asked for (proc(5): Z, X). */
-async function describeProcess(pid: number): Promise<Holder | undefined> {
-  const processStat = await readIfThere(`/proc/${pid}/stat`);
+function describeProcess(pid: number): Holder | undefined {
+  const processStat = readIfThere(`/proc/${pid}/stat`);
   if (processStat === undefined) return undefined;
   // The command in field 2 may hold spaces and brackets: count from its closing one.
   const afterCommand = processStat.slice(processStat.lastIndexOf(')') + 2).split(' ');
   const [state = '', threads = '', startTime = ''] = [0, 17, 19].map((index) => afterCommand[index]);
   // A killed process whose other threads are still in a system call may yet change files.
   if ('ZX'.includes(state) && Number(threads) <= 1) return undefined;
-  const bootId = await readFile('/proc/sys/kernel/random/boot_id', 'utf8');
+  const bootId = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8');
   return { pid, startTime, bootId: bootId.trim() };
 }
 
-async function readIfThere(file: string): Promise<string | undefined> {
+function readIfThere(file: string): string | undefined {
   try {
-    return await readFile(file, 'utf8');
+    return readFileSync(file, 'utf8');
   } catch (error) {
     // ESRCH: the process ended between open() and read().
     if (isMissing(error) || hasCode(error, 'ESRCH')) return undefined;
@@ -127,22 +127,22 @@ async function readIfThere(file: string): Promise<string | undefined> {
 }
 
 /** `.lock.PID.START.UUID`: the file that becomes the lock. Its name says whose it is before its content does. */
-async function makeClaim(file: string): Promise<string> {
-  const self = await describeProcess(process.pid);
+function makeClaim(file: string): string {
+  const self = describeProcess(process.pid);
   const claim = `${claimPrefix(file)}${process.pid}.${self?.startTime}.${randomUUID()}`;
-  await writeFile(claim, JSON.stringify(self), { mode: 0o600, flag: 'wx' });
+  writeFileSync(claim, JSON.stringify(self), { mode: 0o600, flag: 'wx' });
   return claim;
 }
 
 /** Those of runs that were killed while they waited. */
-async function removeDeadClaims(file: string): Promise<void> {
+function removeDeadClaims(file: string): void {
   const directory = path.dirname(file);
   const prefix = path.basename(claimPrefix(file));
-  for (const name of await readdir(directory)) {
+  for (const name of readdirSync(directory)) {
     if (!name.startsWith(prefix)) continue;
     const [pid, startTime] = name.slice(prefix.length).split('.');
-    const now = await describeProcess(Number(pid));
-    if (now?.startTime !== startTime) await rm(path.join(directory, name), { force: true });
+    const now = describeProcess(Number(pid));
+    if (now?.startTime !== startTime) rmSync(path.join(directory, name), { force: true });
   }
 }
 
@@ -150,8 +150,8 @@ function claimPrefix(file: string): string {
   return path.join(path.dirname(file), `.${path.basename(file)}.`);
 }
 
-async function busy(file: string, timeoutMs: number): Promise<AgentError> {
-  const holder = parseHolder((await readIfThere(file)) ?? '');
+function busy(file: string, timeoutMs: number): AgentError {
+  const holder = parseHolder(readIfThere(file) ?? '');
   const who = holder === undefined ? 'another run' : `process ${holder.pid}`;
   return new AgentError(
     'lock-busy',

@@ -2,7 +2,7 @@
  * /var/lib/eni-agent/state.json: versioned, 0600. A file that cannot be understood (truncated, garbage, of a newer version) is
  * never overwritten: it is set aside before the first write, and the run goes on with what the kernel and our own files show.
  */
-import { mkdir, readFile, stat, unlink } from 'node:fs/promises';
+import { mkdirSync, statSync, unlinkSync } from 'node:fs';
 import path from 'node:path';
 import * as v from 'valibot';
 import { AgentError, errorMessage } from '../errors.ts';
@@ -18,6 +18,7 @@ import {
 import { type AgentState, EMPTY_STATE, type NicState } from '../model/state.ts';
 import { isDenied, isMissing, linkUnlessTaken, writeFileAtomically, writing } from './atomic-file.ts';
 import type { Paths } from './paths.ts';
+import { readRegularFile } from './read-file.ts';
 import { parsedText } from './schema.ts';
 
 const VERSION = 1;
@@ -98,22 +99,26 @@ export interface ReadState {
 }
 
 /** Reads without changing anything. AgentError `state-unreadable` only when the file may not be read at all. */
-export async function readState(paths: Paths): Promise<ReadState> {
-  let text: string;
+export function readState(paths: Paths): ReadState {
+  let text: string | undefined;
   try {
-    text = await readFile(paths.state, 'utf8');
+    text = readRegularFile(paths.state);
   } catch (error) {
     if (isMissing(error)) return { state: EMPTY_STATE, rejected: null };
     const advice = isDenied(error) ? '; run as root' : '';
     const message = `reading ${paths.state}: ${errorMessage(error)}${advice}`;
     throw new AgentError('state-unreadable', message, { cause: error });
   }
+  if (text === undefined) {
+    const message = `reading ${paths.state}: it is no regular file, or much too large; move it away`;
+    throw new AgentError('state-unreadable', message);
+  }
   return parseState(text);
 }
 
 /** Another one after every write: a write is a new file that takes the name. '' when there is none. */
-export async function identifyState(paths: Paths): Promise<string> {
-  const stats = await stat(paths.state, { bigint: true }).catch(() => undefined);
+export function identifyState(paths: Paths): string {
+  const stats = statSync(paths.state, { bigint: true, throwIfNoEntry: false });
   return stats === undefined ? '' : `${stats.ino}.${stats.mtimeNs}.${stats.size}`;
 }
 
@@ -158,7 +163,7 @@ export async function writeState(
     .map(([key, nic]) => ({ mac: key, ...nic }));
   const content = `${JSON.stringify({ version: VERSION, ...state, nics }, null, 2)}\n`;
   await writing(paths.stateDirectory, () =>
-    mkdir(paths.stateDirectory, { recursive: true, mode: FOLDER_MODE }),
+    mkdirSync(paths.stateDirectory, { recursive: true, mode: FOLDER_MODE }),
   );
   await writeFileAtomically(paths.state, content, { mode: STATE_MODE, durable });
 }
@@ -172,8 +177,8 @@ export async function setStateAside(paths: Paths, asideName: string): Promise<st
   return writing(wanted, async () => {
     for (let count = 1; ; count += 1) {
       const aside = count === 1 ? wanted : `${wanted}.${count}`;
-      if (!(await linkUnlessTaken(paths.state, aside))) continue;
-      await unlink(paths.state);
+      if (!linkUnlessTaken(paths.state, aside)) continue;
+      unlinkSync(paths.state);
       return aside;
     }
   });

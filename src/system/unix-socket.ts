@@ -9,7 +9,7 @@ import { chmod, lstat, mkdir, rename, rm } from 'node:fs/promises';
 import net from 'node:net';
 import path from 'node:path';
 import { AgentError, errorMessage } from '../errors.ts';
-import { hasCode, ignoreMissing, isDenied } from './atomic-file.ts';
+import { hasCode, isDenied, isMissing } from './atomic-file.ts';
 import { withLock } from './lock.ts';
 
 /** unix(7): sun_path has 108 bytes with its final zero. Node 20 cuts a longer path and uses what is left. */
@@ -82,7 +82,7 @@ async function replaceSocket(server: net.Server, file: string): Promise<ClaimedS
         // A listening server's file is replaced by nobody, and its inode number is given to no other file.
         if (there.dev === dev && there.ino === ino) await rm(file);
       } catch (error) {
-        ignoreMissing(error);
+        if (!isMissing(error)) throw error;
       }
     },
   };
