@@ -42,7 +42,7 @@ export interface CloudModel {
 /** An id is its kind and 8 letters or digits (`eni-m6dyj72l`). */
 const ID = /^[a-z]+-[0-9a-z]{8}$/;
 /** A list of addresses in one request, says the description of each field that is one. */
-const MOST_AT_ONCE = 10;
+export const MOST_AT_ONCE = 10;
 /** The cloud keeps the first two addresses of a subnet (the network, the gateway) and the last one to itself. */
 const RESERVED_FIRST = 2;
 const RESERVED_LAST = 1;
