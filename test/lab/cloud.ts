@@ -6,15 +6,14 @@ import type { Actor } from './actor-client.ts';
 import type { Answered, NetworkInterface } from './control-plane/api.ts';
 import { type ControlPlane, createControlPlane } from './control-plane/control-plane.ts';
 import { allAddresses, MOST_AT_ONCE } from './control-plane/model.ts';
-import type { InstanceSize } from './control-plane/quotas.ts';
+import { type CloudVm, LabDataPlane } from './data-plane.ts';
 import type { Fabric } from './fabric.ts';
-import type { Fault, ServedModel, ServedNic, ServedRequest } from './metadata-server.ts';
+import type { Fault, ServedRequest } from './metadata-server.ts';
 import {
   isIpv6,
   METADATA_ADDRESS,
   METADATA_PORT,
   macFor,
-  NETMASK,
   subnetOf,
   VPC_ID,
   VPC_SUBNETS,
@@ -59,33 +58,15 @@ export interface MetadataControl {
   show(mac: string): Promise<void>;
 }
 
-/** A VM as it is born, with the port of its primary ENI. */
-export interface CloudVm {
-  readonly instanceId: string;
-  readonly namespace: string;
-  readonly linkName: string;
-  readonly address: string;
-  readonly size: InstanceSize;
-}
-
-/** An ENI that the metadata lists before its link is there. */
-interface Announced {
-  readonly pluggedIn: Promise<void>;
-  plugIn(): void;
-  attaching?: Answered;
-}
-
 export class Cloud {
   readonly controlPlane: ControlPlane;
-  readonly #fabric: Fabric;
+  readonly #network: LabDataPlane;
   readonly #actor: Actor;
   readonly #vms: readonly CloudVm[];
-  /** The lab's own choices, by MAC. */
-  readonly #links = new Map<string, { readonly instanceId: string; readonly name: string }>();
-  readonly #hidden = new Set<string>();
-  readonly #announced = new Map<string, Announced>();
-  /** By primary address, of ENIs to come. */
+  /** The MACs of ENIs to come that were asked for, by primary address. */
   readonly #macs = new Map<string, string>();
+  /** The attaches of announced ENIs, by MAC. */
+  readonly #attaching = new Map<string, Answered>();
 
   /** `occupied`: the addresses of the other machines. */
   constructor(parts: {
@@ -94,12 +75,11 @@ export class Cloud {
     readonly vms: readonly CloudVm[];
     readonly occupied: readonly string[];
   }) {
-    this.#fabric = parts.fabric;
     this.#actor = parts.actor;
     this.#vms = parts.vms;
-    for (const { address, instanceId, linkName: name } of parts.vms)
-      this.#links.set(macFor(address), { instanceId, name });
+    this.#network = new LabDataPlane({ ...parts, describe: (instanceId) => this.#describe(instanceId) });
     this.controlPlane = createControlPlane({
+      network: this.#network,
       subnets: VPC_SUBNETS.map(({ id, cidr, cidr6 }) => ({
         SubnetId: id,
         VpcId: VPC_ID,
@@ -115,51 +95,41 @@ export class Cloud {
       })),
       occupied: parts.occupied,
       macOf: (address) => this.#macs.get(address) ?? macFor(address),
-      network: {
-        plug: (eni) => this.#plug(eni),
-        unplug: (eni) => this.#unplug(eni),
-        assign: async ({ MacAddress }, addresses) => {
-          for (const address of addresses) await this.#fabric.assign(MacAddress, address);
-        },
-        unassign: async ({ MacAddress }, addresses) => {
-          for (const address of addresses) await this.#fabric.unassign(MacAddress, address);
-        },
-        publish: (instanceId) => this.#publish(instanceId),
-      },
     });
   }
 
   /** Every VM is born with its primary ENI: its port is there already. Returns the primary ENIs, by VM. */
   async start(): Promise<readonly Eni[]> {
-    for (const { instanceId } of this.#vms) await this.#publish(instanceId);
+    for (const { instanceId } of this.#vms) await this.#network.publish(instanceId);
     await this.#actor.call('startMetadata', { host: METADATA_ADDRESS, port: METADATA_PORT });
     return Promise.all(this.#vms.map(({ address }) => this.#eni(macFor(address))));
   }
 
   async attachEni({ listed = true, ...options }: AttachOptions): Promise<Eni> {
     const created = await this.#create(options);
-    if (!listed) this.#hidden.add(created.MacAddress);
-    await this.#done(this.controlPlane.attachNetworkInterface(this.#place(created, options)));
+    const attaching = await this.#attach(created, options);
+    if (!listed) this.#network.hide(created.MacAddress);
+    await this.controlPlane.settled(attaching);
     return this.#eni(created.MacAddress);
   }
 
   /** The metadata lists it while it is ATTACHING; its link comes with `plugIn`. */
   async announceEni(options: AttachOptions): Promise<Eni> {
     const created = await this.#create(options);
-    const announced = announce();
-    this.#announced.set(created.MacAddress, announced);
-    const place = this.#place(created, options);
-    announced.attaching = await this.controlPlane.attachNetworkInterface(place);
-    await this.#publish(place.InstanceId);
-    return this.#eni(created.MacAddress);
+    const mac = created.MacAddress;
+    const attaching = await this.#attach(created, options);
+    this.#network.announce(mac);
+    this.#attaching.set(mac, attaching);
+    await this.#republish(mac);
+    return this.#eni(mac);
   }
 
   async plugIn(mac: string): Promise<void> {
-    const announced = this.#announced.get(mac);
-    if (announced?.attaching === undefined) throw new Error(`plugging in ${mac}: it was not announced`);
-    announced.plugIn();
-    await this.controlPlane.settled(announced.attaching);
-    this.#announced.delete(mac);
+    const attaching = this.#attaching.get(mac);
+    if (attaching === undefined) throw new Error(`plugging in ${mac}: it was not announced`);
+    this.#attaching.delete(mac);
+    this.#network.plugIn(mac);
+    await this.controlPlane.settled(attaching);
   }
 
   /** It is deleted as well: its addresses are free, and an ENI of the same primary address has the same MAC. */
@@ -168,7 +138,6 @@ export class Cloud {
     const InstanceId = this.#instanceId(vm);
     await this.#done(this.controlPlane.detachNetworkInterface({ NetworkInterfaceId: id, InstanceId }));
     await this.#done(this.controlPlane.deleteNetworkInterface({ NetworkInterfaceId: id }));
-    this.#hidden.delete(mac);
   }
 
   /** With its MAC and its addresses; the link gets the first free name there. */
@@ -220,26 +189,27 @@ export class Cloud {
     },
     requests: () => this.#actor.call('readRequests', null),
     hide: async (mac) => {
-      this.#hidden.add(mac);
-      await this.#publish(this.#instanceId((await this.#eni(mac)).vm));
+      this.#network.hide(mac);
+      await this.#republish(mac);
     },
     show: async (mac) => {
-      this.#hidden.delete(mac);
-      await this.#publish(this.#instanceId((await this.#eni(mac)).vm));
+      this.#network.show(mac);
+      await this.#republish(mac);
     },
   };
 
   async #create({ addresses, mac }: AttachOptions): Promise<NetworkInterface> {
     const [primary = ''] = addresses;
     if (mac !== undefined) this.#macs.set(primary, mac);
-    const { NetworkInterface, ...creating } = await this.controlPlane.createNetworkInterface({
+    const creating = this.controlPlane.createNetworkInterface({
       VpcId: VPC_ID,
       SubnetId: subnetOf(primary).id,
       NetworkInterfaceName: primary,
       PrivateIpAddresses: [{ PrivateIpAddress: primary, Primary: true }],
     });
     this.#macs.delete(primary);
-    await this.controlPlane.settled(creating);
+    const { NetworkInterface } = await creating;
+    await this.#done(creating);
     await this.#assign(NetworkInterface.NetworkInterfaceId, addresses.slice(1));
     return NetworkInterface;
   }
@@ -263,39 +233,13 @@ export class Cloud {
     await this.controlPlane.settled(await answered);
   }
 
-  /** Where it is to be attached; its link has its name from now on. */
-  #place({ NetworkInterfaceId, MacAddress }: NetworkInterface, { vm = 0, name }: AttachOptions) {
+  /** The work begins after the answer: until then the data plane can be told what the API has no word for. */
+  async #attach(created: NetworkInterface, { vm = 0, name }: AttachOptions): Promise<Answered> {
+    const { NetworkInterfaceId, MacAddress } = created;
     const InstanceId = this.#instanceId(vm);
-    this.#nameLink(MacAddress, InstanceId, name);
-    return { NetworkInterfaceId, InstanceId };
-  }
-
-  #nameLink(mac: string, instanceId: string, name = this.#freeName(instanceId)): string {
-    this.#links.set(mac, { instanceId, name });
-    return name;
-  }
-
-  #freeName(instanceId: string): string {
-    const links = [...this.#links.values()].filter((link) => link.instanceId === instanceId);
-    const taken = new Set(links.map(({ name }) => name));
-    let index = 1;
-    while (taken.has(`eth${index}`)) index += 1;
-    return `eth${index}`;
-  }
-
-  async #plug(eni: NetworkInterface): Promise<void> {
-    const { MacAddress: mac, Attachment } = eni;
-    const instanceId = Attachment?.InstanceId ?? '';
-    const linkName = this.#links.get(mac)?.name ?? this.#nameLink(mac, instanceId);
-    await this.#announced.get(mac)?.pluggedIn;
-    const namespace = this.#vms.find((vm) => vm.instanceId === instanceId)?.namespace ?? '';
-    const addresses = allAddresses(eni);
-    await this.#fabric.addPorts([{ mac, addresses, namespace, linkName, role: 'secondary' }]);
-  }
-
-  async #unplug({ MacAddress }: NetworkInterface): Promise<void> {
-    await this.#fabric.removePort(MacAddress);
-    this.#links.delete(MacAddress);
+    const answer = await this.controlPlane.attachNetworkInterface({ NetworkInterfaceId, InstanceId });
+    this.#network.nameLink(MacAddress, InstanceId, name);
+    return answer;
   }
 
   #instanceId(vm: number): string {
@@ -304,60 +248,23 @@ export class Cloud {
     return found.instanceId;
   }
 
+  async #republish(mac: string): Promise<void> {
+    const { vm } = await this.#eni(mac);
+    await this.#network.publish(this.#instanceId(vm));
+  }
+
+  async #describe(instanceId: string): Promise<readonly NetworkInterface[]> {
+    const Filters = [{ Name: 'attachment.instance-id', Values: [instanceId] }];
+    return (await this.controlPlane.describeNetworkInterfaces({ Filters })).NetworkInterfaceSet;
+  }
+
   async #eni(mac: string): Promise<Eni> {
-    const { NetworkInterfaceSet } = await this.controlPlane.describeNetworkInterfaces({ Limit: 100 });
-    const eni = NetworkInterfaceSet.find(({ MacAddress }) => MacAddress === mac);
-    if (eni?.Attachment === undefined || eni.Attachment === null)
-      throw new Error(`looking up ENI ${mac}: it is not attached`);
-    const { InstanceId } = eni.Attachment;
-    return {
-      id: eni.NetworkInterfaceId,
-      vm: this.#vms.findIndex(({ instanceId }) => instanceId === InstanceId),
-      mac,
-      linkName: this.#links.get(mac)?.name ?? '',
-      primary: eni.Primary,
-      addresses: allAddresses(eni),
-    };
+    for (const [vm, { instanceId }] of this.#vms.entries()) {
+      const eni = (await this.#describe(instanceId)).find(({ MacAddress }) => MacAddress === mac);
+      if (eni === undefined) continue;
+      const { NetworkInterfaceId: id, Primary: primary } = eni;
+      return { id, vm, mac, linkName: this.#network.linkName(mac), primary, addresses: allAddresses(eni) };
+    }
+    throw new Error(`looking up ENI ${mac}: it is not attached`);
   }
-
-  async #publish(instanceId: string): Promise<void> {
-    const { NetworkInterfaceSet: enis } = await this.controlPlane.describeNetworkInterfaces({
-      Filters: [{ Name: 'attachment.instance-id', Values: [instanceId] }],
-    });
-    const listed = enis.filter(
-      ({ MacAddress, State }) =>
-        !this.#hidden.has(MacAddress) && (State !== 'ATTACHING' || this.#announced.has(MacAddress)),
-    );
-    const primary = enis.find(({ Primary }) => Primary);
-    const model: ServedModel = {
-      instanceId,
-      primaryMac: primary?.MacAddress ?? '',
-      nics: listed.map(servedNic),
-    };
-    // The VM asks from its primary address.
-    const client = primary?.PrivateIpAddressSet[0]?.PrivateIpAddress ?? '';
-    await this.#actor.call('setMetadata', { client, model });
-  }
-}
-
-function announce(): Announced {
-  let plugIn = (): void => {};
-  const pluggedIn = new Promise<void>((resolve) => {
-    plugIn = resolve;
-  });
-  return { pluggedIn, plugIn };
-}
-
-/** The metadata service knows IPv4 alone. */
-function servedNic({ MacAddress, SubnetId, PrivateIpAddressSet }: NetworkInterface): ServedNic {
-  const there = PrivateIpAddressSet.filter(({ State }) => State !== 'PENDING');
-  const [primary = ''] = there.map(({ PrivateIpAddress }) => PrivateIpAddress);
-  return {
-    mac: MacAddress,
-    primary,
-    addresses: there.map(({ PrivateIpAddress }) => PrivateIpAddress),
-    mask: NETMASK,
-    gateway: subnetOf(primary).gateway,
-    subnetId: SubnetId,
-  };
 }
