@@ -31,6 +31,8 @@ export class LabDataPlane implements DataPlane {
   readonly #parts: DataPlaneParts;
   readonly #links = new Map<string, { readonly instanceId: string; readonly name: string }>();
   readonly #hidden = new Set<string>();
+  /** By instance: the model that the metadata service answers it from, as text. */
+  readonly #served = new Map<string, string>();
   readonly #announced = new Map<string, { readonly pluggedIn: Promise<void>; readonly plugIn: () => void }>();
 
   constructor(parts: DataPlaneParts) {
@@ -107,6 +109,10 @@ export class LabDataPlane implements DataPlane {
       primaryMac: primary?.MacAddress ?? '',
       nics: listed.map(servedNic),
     };
+    // A plugged-in ENI that was announced changes nothing, and must not cost the moment in which the VM is measured.
+    const text = JSON.stringify(model);
+    if (this.#served.get(instanceId) === text) return;
+    this.#served.set(instanceId, text);
     // The VM asks from its primary address.
     const client = primary?.PrivateIpAddressSet[0]?.PrivateIpAddress ?? '';
     await this.#parts.actor.call('setMetadata', { client, model });

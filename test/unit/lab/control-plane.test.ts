@@ -391,8 +391,19 @@ describe('the control plane answers first and works after it', () => {
 
   test('through the states of an address, which is never on two ENIs', async () => {
     const plane = cloud();
-    const one = await attached(plane, ['10.0.1.10']);
-    const other = await attached(plane, ['10.0.1.11'], SMALL_VM);
+    const one = await attached(plane, ['10.0.1.10', '10.0.1.12']);
+    const other = await attached(plane, ['10.0.1.11', '10.0.1.13']);
+    const mutex = 'UnsupportedOperation.MutexOperationTaskRunning';
+    const migrate = (
+      SourceNetworkInterfaceId: string,
+      DestinationNetworkInterfaceId: string,
+      PrivateIpAddress: string,
+    ) =>
+      plane.migratePrivateIpAddress({
+        SourceNetworkInterfaceId,
+        DestinationNetworkInterfaceId,
+        PrivateIpAddress,
+      });
     const stateOn = async (id: string) =>
       (await read(plane, id)).PrivateIpAddressSet.find(
         ({ PrivateIpAddress }) => PrivateIpAddress === '10.0.1.50',
@@ -405,12 +416,10 @@ describe('the control plane answers first and works after it', () => {
     expect(await stateOn(one)).toBe('PENDING');
     await plane.settled(assigning);
     expect(await stateOn(one)).toBe('AVAILABLE');
-    const migrating = await plane.migratePrivateIpAddress({
-      SourceNetworkInterfaceId: one,
-      DestinationNetworkInterfaceId: other,
-      PrivateIpAddress: '10.0.1.50',
-    });
+    const migrating = await migrate(one, other, '10.0.1.50');
     expect([await stateOn(one), await stateOn(other)]).toEqual(['MIGRATING', undefined]);
+    expect(await codeOf(migrate(one, other, '10.0.1.12'))).toBe(mutex);
+    expect(await codeOf(migrate(other, one, '10.0.1.13'))).toBe(mutex);
     await plane.settled(migrating);
     expect([await stateOn(one), await stateOn(other)]).toEqual([undefined, 'AVAILABLE']);
     const going = await plane.unassignPrivateIpAddresses({
@@ -431,6 +440,9 @@ describe('the control plane answers first and works after it', () => {
       Status: 'FAILED',
       Output: 'no such namespace',
     });
+    expect((await read(plane, NetworkInterfaceId)).State).toBe('ATTACHING');
+    const again = plane.attachNetworkInterface({ NetworkInterfaceId, InstanceId: BIG_VM });
+    expect(await codeOf(again)).toBe('UnsupportedOperation.InvalidState');
   });
 });
 
