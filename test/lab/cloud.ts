@@ -1,11 +1,24 @@
 /**
- * The cloud's control plane: attaches ENIs, assigns addresses and moves both between VMs, in the fabric first and in the
- * metadata after it, as the console does. Nothing happens inside the VMs.
+ * The cloud as the lab has it: its control plane over the fabric and the metadata service, and the console, which calls the
+ * control plane's actions and waits until they are done. Nothing happens inside the VMs.
  */
 import type { Actor } from './actor-client.ts';
+import type { Answered, NetworkInterface } from './control-plane/api.ts';
+import { type ControlPlane, createControlPlane } from './control-plane/control-plane.ts';
+import { allAddresses, MOST_AT_ONCE } from './control-plane/model.ts';
+import { type CloudVm, LabDataPlane } from './data-plane.ts';
 import type { Fabric } from './fabric.ts';
-import type { Fault, ServedModel, ServedNic, ServedRequest } from './metadata-server.ts';
-import { isIpv6, METADATA_ADDRESS, METADATA_PORT, macFor, NETMASK, subnetOf } from './topology.ts';
+import type { Fault, ServedRequest } from './metadata-server.ts';
+import {
+  isIpv6,
+  METADATA_ADDRESS,
+  METADATA_PORT,
+  macFor,
+  subnetOf,
+  VPC_ID,
+  VPC_SUBNETS,
+  ZONE,
+} from './topology.ts';
 
 export interface AttachOptions {
   /** The primary address first; the subnet is the one that it is in. */
@@ -22,6 +35,8 @@ export interface AttachOptions {
 
 /** An ENI of a VM, as it is at the moment. */
 export interface Eni {
+  /** In the control plane. */
+  readonly id: string;
   /** Counted from 0. */
   readonly vm: number;
   readonly mac: string;
@@ -43,87 +58,123 @@ export interface MetadataControl {
   show(mac: string): Promise<void>;
 }
 
-/** By VM. */
-const INSTANCE_IDS = ['ins-3g445roi', 'ins-8hq2mzxe'];
-
 export class Cloud {
-  readonly #fabric: Fabric;
+  readonly controlPlane: ControlPlane;
+  readonly #network: LabDataPlane;
   readonly #actor: Actor;
-  readonly #namespaces: readonly string[];
-  readonly #enis = new Map<string, Eni>();
-  readonly #hidden = new Set<string>();
-  readonly #unplugged = new Set<string>();
+  readonly #vms: readonly CloudVm[];
+  /** The MACs of ENIs to come that were asked for, by primary address. */
+  readonly #macs = new Map<string, string>();
+  /** The attaches of announced ENIs, by MAC. */
+  readonly #attaching = new Map<string, Answered>();
 
-  /** `namespaces`: by VM. */
+  /** `occupied`: the addresses of the other machines. */
   constructor(parts: {
     readonly fabric: Fabric;
     readonly actor: Actor;
-    readonly namespaces: readonly string[];
+    readonly vms: readonly CloudVm[];
+    readonly occupied: readonly string[];
   }) {
-    this.#fabric = parts.fabric;
     this.#actor = parts.actor;
-    this.#namespaces = parts.namespaces;
+    this.#vms = parts.vms;
+    this.#network = new LabDataPlane({ ...parts, describe: (instanceId) => this.#describe(instanceId) });
+    this.controlPlane = createControlPlane({
+      network: this.#network,
+      subnets: VPC_SUBNETS.map(({ id, cidr, cidr6 }) => ({
+        SubnetId: id,
+        VpcId: VPC_ID,
+        Zone: ZONE,
+        CidrBlock: cidr,
+        Ipv6CidrBlock: cidr6,
+      })),
+      instances: parts.vms.map(({ instanceId, address, size }) => ({
+        InstanceId: instanceId,
+        SubnetId: subnetOf(address).id,
+        PrivateIpAddress: address,
+        ...size,
+      })),
+      occupied: parts.occupied,
+      macOf: (address) => this.#macs.get(address) ?? macFor(address),
+    });
   }
 
-  /** Every VM is born with its primary ENI: its port is there already. */
-  async start(primaries: readonly Eni[]): Promise<void> {
-    for (const primary of primaries) this.#enis.set(primary.mac, primary);
-    for (const { vm } of primaries) await this.#publish(vm);
+  /** Every VM is born with its primary ENI: its port is there already. Returns the primary ENIs, by VM. */
+  async start(): Promise<readonly Eni[]> {
+    for (const { instanceId } of this.#vms) await this.#network.publish(instanceId);
     await this.#actor.call('startMetadata', { host: METADATA_ADDRESS, port: METADATA_PORT });
+    return Promise.all(this.#vms.map(({ address }) => this.#eni(macFor(address))));
   }
 
-  async attachEni(options: AttachOptions): Promise<Eni> {
-    const eni = this.#newEni(options);
-    await this.#plug(eni);
-    if (options.listed === false) this.#hidden.add(eni.mac);
-    return this.#update(eni);
+  async attachEni({ listed = true, ...options }: AttachOptions): Promise<Eni> {
+    const created = await this.#create(options);
+    const attaching = await this.#attach(created, options);
+    if (!listed) this.#network.hide(created.MacAddress);
+    await this.controlPlane.settled(attaching);
+    return this.#eni(created.MacAddress);
   }
 
-  /** The metadata lists it; its link comes with `plugIn`. */
+  /** The metadata lists it while it is ATTACHING; its link comes with `plugIn`. */
   async announceEni(options: AttachOptions): Promise<Eni> {
-    const eni = this.#newEni(options);
-    this.#unplugged.add(eni.mac);
-    return this.#update(eni);
+    const created = await this.#create(options);
+    const mac = created.MacAddress;
+    const attaching = await this.#attach(created, options);
+    this.#network.announce(mac);
+    this.#attaching.set(mac, attaching);
+    await this.#republish(mac);
+    return this.#eni(mac);
   }
 
   async plugIn(mac: string): Promise<void> {
-    await this.#plug(this.#eni(mac));
-    this.#unplugged.delete(mac);
+    const attaching = this.#attaching.get(mac);
+    if (attaching === undefined) throw new Error(`plugging in ${mac}: it was not announced`);
+    this.#attaching.delete(mac);
+    this.#network.plugIn(mac);
+    await this.controlPlane.settled(attaching);
   }
 
+  /** It is deleted as well: its addresses are free, and an ENI of the same primary address has the same MAC. */
   async detachEni(mac: string): Promise<void> {
-    const { primary, vm } = this.#eni(mac);
-    if (primary) throw new Error(`detaching ${mac}: the primary ENI cannot be detached`);
-    if (!this.#unplugged.delete(mac)) await this.#fabric.removePort(mac);
-    this.#enis.delete(mac);
-    this.#hidden.delete(mac);
-    await this.#publish(vm);
+    const { id, vm } = await this.#eni(mac);
+    const InstanceId = this.#instanceId(vm);
+    await this.#done(this.controlPlane.detachNetworkInterface({ NetworkInterfaceId: id, InstanceId }));
+    await this.#done(this.controlPlane.deleteNetworkInterface({ NetworkInterfaceId: id }));
   }
 
   /** With its MAC and its addresses; the link gets the first free name there. */
   async migrateEni(mac: string, toVm: number): Promise<Eni> {
-    const { addresses } = this.#eni(mac);
-    await this.detachEni(mac);
-    return this.attachEni({ addresses, mac, vm: toVm });
+    const { id, vm } = await this.#eni(mac);
+    const migrating = this.controlPlane.migrateNetworkInterface({
+      NetworkInterfaceId: id,
+      SourceInstanceId: this.#instanceId(vm),
+      DestinationInstanceId: this.#instanceId(toVm),
+    });
+    await this.#done(migrating);
+    return this.#eni(mac);
   }
 
   /** From then on the fabric delivers it to its new owner alone. */
   async migrateAddress(address: string, fromMac: string, toMac: string): Promise<void> {
-    this.#eni(toMac);
-    await this.unassignAddress(fromMac, address);
-    await this.assignAddress(toMac, address);
+    const migrating = this.controlPlane.migratePrivateIpAddress({
+      SourceNetworkInterfaceId: (await this.#eni(fromMac)).id,
+      DestinationNetworkInterfaceId: (await this.#eni(toMac)).id,
+      PrivateIpAddress: address,
+    });
+    await this.#done(migrating);
   }
 
   async assignAddress(mac: string, address: string): Promise<Eni> {
-    const eni = this.#eni(mac);
-    await this.#fabric.assign(mac, address);
-    return this.#update({ ...eni, addresses: [...eni.addresses, address] });
+    await this.#assign((await this.#eni(mac)).id, [address]);
+    return this.#eni(mac);
   }
 
+  /** IPv4. */
   async unassignAddress(mac: string, address: string): Promise<Eni> {
-    const eni = this.#eni(mac);
-    await this.#fabric.unassign(mac, address);
-    return this.#update({ ...eni, addresses: eni.addresses.filter((other) => other !== address) });
+    const unassigning = this.controlPlane.unassignPrivateIpAddresses({
+      NetworkInterfaceId: (await this.#eni(mac)).id,
+      PrivateIpAddresses: [{ PrivateIpAddress: address }],
+    });
+    await this.#done(unassigning);
+    return this.#eni(mac);
   }
 
   readonly metadata: MetadataControl = {
@@ -138,74 +189,82 @@ export class Cloud {
     },
     requests: () => this.#actor.call('readRequests', null),
     hide: async (mac) => {
-      this.#hidden.add(mac);
-      await this.#publish(this.#eni(mac).vm);
+      this.#network.hide(mac);
+      await this.#republish(mac);
     },
     show: async (mac) => {
-      this.#hidden.delete(mac);
-      await this.#publish(this.#eni(mac).vm);
+      this.#network.show(mac);
+      await this.#republish(mac);
     },
   };
 
-  #eni(mac: string): Eni {
-    const eni = this.#enis.get(mac);
-    if (eni === undefined) throw new Error(`looking up ENI ${mac}: it is not attached`);
-    return eni;
+  async #create({ addresses, mac }: AttachOptions): Promise<NetworkInterface> {
+    const [primary = ''] = addresses;
+    if (mac !== undefined) this.#macs.set(primary, mac);
+    const creating = this.controlPlane.createNetworkInterface({
+      VpcId: VPC_ID,
+      SubnetId: subnetOf(primary).id,
+      NetworkInterfaceName: primary,
+      PrivateIpAddresses: [{ PrivateIpAddress: primary, Primary: true }],
+    });
+    this.#macs.delete(primary);
+    const { NetworkInterface } = await creating;
+    await this.#done(creating);
+    await this.#assign(NetworkInterface.NetworkInterfaceId, addresses.slice(1));
+    return NetworkInterface;
   }
 
-  #newEni({ addresses, vm = 0, name, mac }: AttachOptions): Eni {
-    return {
-      vm,
-      mac: mac ?? macFor(addresses[0] ?? ''),
-      linkName: name ?? this.#freeName(vm),
-      primary: false,
-      addresses,
-    };
+  /** As many at once as one request may have. */
+  async #assign(NetworkInterfaceId: string, addresses: readonly string[]): Promise<void> {
+    const ipv4 = addresses.filter((address) => !isIpv6(address));
+    for (let start = 0; start < ipv4.length; start += MOST_AT_ONCE) {
+      const some = ipv4.slice(start, start + MOST_AT_ONCE);
+      const PrivateIpAddresses = some.map((PrivateIpAddress) => ({ PrivateIpAddress }));
+      await this.#done(
+        this.controlPlane.assignPrivateIpAddresses({ NetworkInterfaceId, PrivateIpAddresses }),
+      );
+    }
+    const Ipv6Addresses = addresses.filter(isIpv6).map((Address) => ({ Address }));
+    if (Ipv6Addresses.length > 0)
+      await this.#done(this.controlPlane.assignIpv6Addresses({ NetworkInterfaceId, Ipv6Addresses }));
   }
 
-  async #plug({ mac, addresses, vm, linkName }: Eni): Promise<void> {
-    const namespace = this.#namespaces[vm] ?? '';
-    await this.#fabric.addPorts([{ mac, addresses, namespace, linkName, role: 'secondary' }]);
+  async #done(answered: Promise<Answered>): Promise<void> {
+    await this.controlPlane.settled(await answered);
   }
 
-  #enisOf(vm: number): readonly Eni[] {
-    return [...this.#enis.values()].filter((eni) => eni.vm === vm);
+  /** The work begins after the answer: until then the data plane can be told what the API has no word for. */
+  async #attach(created: NetworkInterface, { vm = 0, name }: AttachOptions): Promise<Answered> {
+    const { NetworkInterfaceId, MacAddress } = created;
+    const InstanceId = this.#instanceId(vm);
+    const answer = await this.controlPlane.attachNetworkInterface({ NetworkInterfaceId, InstanceId });
+    this.#network.nameLink(MacAddress, InstanceId, name);
+    return answer;
   }
 
-  #freeName(vm: number): string {
-    const taken = new Set(this.#enisOf(vm).map(({ linkName }) => linkName));
-    let index = 1;
-    while (taken.has(`eth${index}`)) index += 1;
-    return `eth${index}`;
+  #instanceId(vm: number): string {
+    const found = this.#vms[vm];
+    if (found === undefined) throw new Error(`looking up VM ${vm}: the lab has ${this.#vms.length}`);
+    return found.instanceId;
   }
 
-  async #update(eni: Eni): Promise<Eni> {
-    this.#enis.set(eni.mac, eni);
-    await this.#publish(eni.vm);
-    return eni;
+  async #republish(mac: string): Promise<void> {
+    const { vm } = await this.#eni(mac);
+    await this.#network.publish(this.#instanceId(vm));
   }
 
-  /** The metadata service knows IPv4 alone. */
-  async #publish(vm: number): Promise<void> {
-    const enis = this.#enisOf(vm);
-    const primary = enis.find((eni) => eni.primary);
-    const model: ServedModel = {
-      instanceId: INSTANCE_IDS[vm] ?? null,
-      primaryMac: primary?.mac ?? '',
-      nics: enis.filter(({ mac }) => !this.#hidden.has(mac)).map(servedNic),
-    };
-    // The VM asks from its primary address.
-    await this.#actor.call('setMetadata', { client: primary?.addresses[0] ?? '', model });
+  async #describe(instanceId: string): Promise<readonly NetworkInterface[]> {
+    const Filters = [{ Name: 'attachment.instance-id', Values: [instanceId] }];
+    return (await this.controlPlane.describeNetworkInterfaces({ Filters })).NetworkInterfaceSet;
   }
-}
 
-function servedNic({ mac, addresses }: Eni): ServedNic {
-  const [primary = ''] = addresses;
-  return {
-    mac,
-    primary,
-    addresses: addresses.filter((address) => !isIpv6(address)),
-    mask: NETMASK,
-    gateway: subnetOf(primary).gateway,
-  };
+  async #eni(mac: string): Promise<Eni> {
+    for (const [vm, { instanceId }] of this.#vms.entries()) {
+      const eni = (await this.#describe(instanceId)).find(({ MacAddress }) => MacAddress === mac);
+      if (eni === undefined) continue;
+      const { NetworkInterfaceId: id, Primary: primary } = eni;
+      return { id, vm, mac, linkName: this.#network.linkName(mac), primary, addresses: allAddresses(eni) };
+    }
+    throw new Error(`looking up ENI ${mac}: it is not attached`);
+  }
 }

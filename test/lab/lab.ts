@@ -8,13 +8,16 @@ import path from 'node:path';
 import { Actor, Actors } from './actor-client.ts';
 import { Children } from './children.ts';
 import { type AttachOptions, Cloud, type Eni, type MetadataControl } from './cloud.ts';
+import type { ControlPlane } from './control-plane/control-plane.ts';
+import type { InstanceSize } from './control-plane/quotas.ts';
+import type { CloudVm } from './data-plane.ts';
 import { Fabric, type PortCounters } from './fabric.ts';
 import { assertPrivateNamespace } from './guard.ts';
 import { configureMachine, describeMachines, type Machine, prepareMachine } from './machines.ts';
 import { addNamespaces, deleteNamespaces } from './netns.ts';
 import type { ConnectResult } from './protocol.ts';
 import { openSession, type Session } from './sessions.ts';
-import { ECHO_PORT, RESPONDER_PORT, SUBNETS } from './topology.ts';
+import { ECHO_PORT, INSTANCE_IDS, macFor, RESPONDER_PORT, SUBNETS } from './topology.ts';
 import { assertUntouched, readUntouchables } from './untouched.ts';
 import { CONNECT_DEADLINE_MS, createVm, type Vm } from './vm.ts';
 import { createRoot } from './vm-root.ts';
@@ -22,8 +25,10 @@ import { createRoot } from './vm-root.ts';
 export interface LabOptions {
   /** The bundled actor (`bundleActor`). */
   readonly actorBundle: string;
-  /** How many; default 1. */
+  /** How many; default 1, at most 2. */
   readonly vms?: number;
+  /** What the quotas of every VM follow from; default: large enough for 8 ENIs of 30 addresses. */
+  readonly instance?: InstanceSize;
 }
 
 /** Outcome by client, by address. */
@@ -35,6 +40,8 @@ export interface Lab {
   readonly primary: Eni;
   readonly vms: readonly Vm[];
   readonly metadata: MetadataControl;
+  /** The cloud's own API. What follows calls it, and waits until it is done. */
+  readonly controlPlane: ControlPlane;
   /** A link appears in the VM, down and without an address; the metadata lists it. */
   attachEni(options: AttachOptions): Promise<Eni>;
   /** The metadata lists it before its link appears, which `plugIn` does. */
@@ -61,9 +68,10 @@ export interface Lab {
 }
 
 const VPC = 'vpc';
+const LARGE: InstanceSize = { cores: 16, memoryGb: 32 };
 const CLIENTS = SUBNETS.map(({ client }) => client.name);
 
-export async function createLab({ actorBundle, vms = 1 }: LabOptions): Promise<Lab> {
+export async function createLab({ actorBundle, vms = 1, instance = LARGE }: LabOptions): Promise<Lab> {
   assertPrivateNamespace();
   const scratch = await mkdtemp(path.join(os.tmpdir(), 'eni-lab-'));
   const namespaceOf = (name: string): string => `${path.basename(scratch)}-${name}`;
@@ -83,11 +91,11 @@ export async function createLab({ actorBundle, vms = 1 }: LabOptions): Promise<L
   try {
     await addNamespaces(names.map(namespaceOf));
     const network = buildNetwork(namespaceOf(VPC), machines);
-    const controlPlane = actors.of(VPC);
+    const metadata = actors.of(VPC);
     // When one fails the other is not left running.
-    await Promise.allSettled([network, controlPlane]);
-    const [fabric, actor] = await Promise.all([network, controlPlane]);
-    return await assemble({ ...described, actors, actor, fabric, children, scratch, cleanUp });
+    await Promise.allSettled([network, metadata]);
+    const [fabric, actor] = await Promise.all([network, metadata]);
+    return await assemble({ ...described, actors, actor, fabric, instance, children, scratch, cleanUp });
   } catch (error) {
     await cleanUp();
     throw error;
@@ -104,9 +112,10 @@ async function buildNetwork(vpc: string, machines: readonly Machine[]): Promise<
 
 interface LabParts {
   readonly actors: Actors;
-  /** The control plane's. */
+  /** The metadata service's. */
   readonly actor: Actor;
   readonly fabric: Fabric;
+  readonly instance: InstanceSize;
   readonly vms: readonly Machine[];
   readonly others: readonly Machine[];
   readonly children: Children;
@@ -116,11 +125,10 @@ interface LabParts {
 
 async function assemble(parts: LabParts): Promise<Lab> {
   const { actors, fabric, cleanUp } = parts;
-  const primaries = parts.vms.map(
-    ({ port: { mac, addresses, linkName } }, vm): Eni => ({ vm, mac, linkName, primary: true, addresses }),
-  );
-  const namespaces = parts.vms.map(({ port }) => port.namespace);
-  const cloud = new Cloud({ fabric, actor: parts.actor, namespaces });
+  const cloudVms = parts.vms.map((machine, index) => cloudVm(machine, index, parts.instance));
+  const namespaces = cloudVms.map(({ namespace }) => namespace);
+  const occupied = parts.others.flatMap(({ port }) => port.addresses);
+  const cloud = new Cloud({ fabric, actor: parts.actor, vms: cloudVms, occupied });
   const hosts = [...parts.vms, ...parts.others].map(({ name }) => name);
   let answering: Promise<unknown> | undefined;
   /** Every host answers from the first connection on: a process for each is most of what a lab costs. */
@@ -129,9 +137,13 @@ async function assemble(parts: LabParts): Promise<Lab> {
     await answering;
     return actors.of(name);
   };
-  const [vms] = await Promise.all([
-    Promise.all(parts.vms.map((machine) => buildVm(machine, () => host(machine.name), parts))),
-    cloud.start(primaries),
+  const [vms, primaries] = await Promise.all([
+    Promise.all(
+      parts.vms.map(({ name }, index) =>
+        buildVm(name, found(cloudVms[index], name), () => host(name), parts),
+      ),
+    ),
+    cloud.start(),
   ]);
   const untouchables = await Promise.all(vms.map(readUntouchables));
   const assertAllUntouched: Lab['assertUntouched'] = async () => {
@@ -167,6 +179,7 @@ async function assemble(parts: LabParts): Promise<Lab> {
 type Controls = Pick<
   Lab,
   | 'metadata'
+  | 'controlPlane'
   | 'attachEni'
   | 'announceEni'
   | 'plugIn'
@@ -180,6 +193,7 @@ type Controls = Pick<
 function controlsOf(cloud: Cloud): Controls {
   return {
     metadata: cloud.metadata,
+    controlPlane: cloud.controlPlane,
     attachEni: (options) => cloud.attachEni(options),
     announceEni: (options) => cloud.announceEni(options),
     plugIn: (mac) => cloud.plugIn(mac),
@@ -191,15 +205,21 @@ function controlsOf(cloud: Cloud): Controls {
   };
 }
 
+function cloudVm({ name, port }: Machine, index: number, size: InstanceSize): CloudVm {
+  const { namespace, linkName, addresses } = port;
+  const instanceId = found(INSTANCE_IDS[index], name);
+  return { instanceId, namespace, linkName, address: addresses[0] ?? '', size };
+}
+
 async function buildVm(
-  { name, port }: Machine,
+  name: string,
+  { namespace, instanceId, address }: CloudVm,
   actor: () => Promise<Actor>,
   { scratch, children }: Pick<LabParts, 'scratch' | 'children'>,
 ): Promise<Vm> {
-  const { namespace, addresses, mac } = port;
   const root = path.join(scratch, name);
-  await createRoot(root, mac);
-  return createVm({ namespace, address: addresses[0] ?? '', root, scratch, actor, children });
+  await createRoot(root, macFor(address));
+  return createVm({ namespace, instanceId, address, root, scratch, actor, children });
 }
 
 async function answerTcp(host: string, actor: Actor): Promise<void> {

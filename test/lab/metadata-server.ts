@@ -22,6 +22,8 @@ export interface ServedNic {
   /** Dotted. */
   readonly mask: string;
   readonly gateway: string;
+  /** Default: `subnet-ja82n9op`. */
+  readonly subnetId?: string;
   /** Private address → public address. */
   readonly publicAddresses?: Readonly<Record<string, string>>;
 }
@@ -185,7 +187,7 @@ function addNic(answers: Map<string, string>, nic: ServedNic): void {
   ];
   answers.set(base, lines(keys));
   answers.set(`${base}vpc-id`, 'vpc-ja82n9op');
-  answers.set(`${base}subnet-id`, 'subnet-ja82n9op');
+  answers.set(`${base}subnet-id`, nic.subnetId ?? 'subnet-ja82n9op');
   answers.set(`${base}public-ipv4s`, lines(Object.values(publicAddresses)));
   for (const address of nic.addresses) {
     const below = `${base}local-ipv4s/${address}/`;

@@ -9,6 +9,8 @@ import {
 } from '../../src/model/net.ts';
 
 export interface Subnet {
+  /** In the control plane; the one outside has none there. */
+  readonly id: string;
   readonly cidr: string;
   readonly gateway: string;
   readonly cidr6: string;
@@ -29,6 +31,11 @@ export const RESPONDER_PORT = 7777;
 /** And here it sends back what it is sent, for as long as it lasts. */
 export const ECHO_PORT = 7778;
 
+export const VPC_ID = 'vpc-ja82n9op';
+export const ZONE = 'ap-guangzhou-3';
+/** By VM. */
+export const INSTANCE_IDS: readonly string[] = ['ins-3g445roi', 'ins-8hq2mzxe'];
+
 /** The first VM's; the others follow it. */
 export const VM_ADDRESS = '10.0.0.4';
 export const ROUTER_ADDRESS = '10.0.0.253';
@@ -36,15 +43,16 @@ export const ROUTER_ADDRESS = '10.0.0.253';
 export const STATIC_NETWORK = '172.16.0.0/16';
 export const STATIC_HOST = '172.16.0.10';
 
-export const SUBNETS: readonly Subnet[] = [
-  subnet('outside', '203.0.113', '2001:db8:ffff'),
-  subnet('client-10.0.0', '10.0.0', '2001:db8:0'),
-  subnet('client-10.0.1', '10.0.1', '2001:db8:1'),
-  subnet('client-10.0.2', '10.0.2', '2001:db8:2'),
+export const VPC_SUBNETS: readonly Subnet[] = [
+  subnet('client-10.0.0', '10.0.0', '2001:db8:0', 'subnet-ja82n9op'),
+  subnet('client-10.0.1', '10.0.1', '2001:db8:1', 'subnet-k1q7x2ma'),
+  subnet('client-10.0.2', '10.0.2', '2001:db8:2', 'subnet-p9d3w5tc'),
 ];
+export const SUBNETS: readonly Subnet[] = [subnet('outside', '203.0.113', '2001:db8:ffff'), ...VPC_SUBNETS];
 
-function subnet(client: string, prefix: string, prefix6: string): Subnet {
+function subnet(client: string, prefix: string, prefix6: string, id = ''): Subnet {
   return {
+    id,
     cidr: `${prefix}.0/${PREFIX_LENGTH}`,
     gateway: `${prefix}.1`,
     cidr6: `${prefix6}::/${PREFIX_LENGTH6}`,

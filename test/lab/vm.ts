@@ -47,6 +47,8 @@ export interface CommandResult {
 
 export interface Vm {
   readonly namespace: string;
+  /** Of the control plane. */
+  readonly instanceId: string;
   /** The primary one, of its primary NIC. */
   readonly address: string;
   /** The folder that the agent gets as --root. */
@@ -75,6 +77,7 @@ export interface Vm {
 
 export interface VmParts {
   readonly namespace: string;
+  readonly instanceId: string;
   readonly address: string;
   readonly root: string;
   readonly scratch: string;
@@ -84,7 +87,7 @@ export interface VmParts {
 }
 
 export function createVm(parts: VmParts): Vm {
-  const { namespace, address, root, actor, children } = parts;
+  const { namespace, instanceId, address, root, actor, children } = parts;
   const program = [process.execPath, CLI, '--root', root];
   const readStatus = async (): Promise<unknown> =>
     (await connectControl(path.join(root, 'run/eni-agent/control.sock')))?.status();
@@ -95,6 +98,7 @@ export function createVm(parts: VmParts): Vm {
   };
   return {
     namespace,
+    instanceId,
     address,
     root,
     agent: async (args, options = {}) => {
