@@ -168,22 +168,20 @@ describe('a prepared file', () => {
 describe('keeping a file under a second name', () => {
   test('leaves the first one where it is, always', async () => {
     await writeFile(file, 'before');
-    const keeping = { isDone: false };
-    let looks = 0;
+    const keeping = { isDone: false, looks: 0 };
     const watching = (async () => {
       while (!keeping.isDone) {
         expect(await readFile(file, 'utf8')).toBe('before');
-        looks += 1;
+        keeping.looks += 1;
       }
     })();
-    for (let round = 0; round < 100 || looks <= 10; round += 1) {
+    for (let round = 0; round < 100 || keeping.looks <= 10; round += 1) {
       keepAs(file, `${file}.orig`);
       // A thread of the pool reads meanwhile; the next read is asked for here.
       await setImmediate();
     }
     keeping.isDone = true;
     await watching;
-    expect(looks).toBeGreaterThan(10);
     expect(await names()).toEqual(['ifcfg-eth1', 'ifcfg-eth1.orig']);
   });
 
