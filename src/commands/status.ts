@@ -43,6 +43,7 @@ async function watchStatus(environment: Environment, asJson: boolean): Promise<E
   }
   const enough = new AbortController();
   process.once('SIGINT', () => enough.abort());
+  process.stdout.once('error', () => enough.abort());
   const { output } = environment;
   await daemon.watchStatus((answer) => {
     const report = parseReport(answer);

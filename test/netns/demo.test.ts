@@ -1,0 +1,40 @@
+/** `npm run demo`, as a program that reads its output sees it. */
+import { execa } from 'execa';
+import { expect, test } from 'vitest';
+
+const DEMO = new URL('../demo/demo.ts', import.meta.url).pathname;
+/** What demo.ts enters the namespaces for: the test is in some already. */
+const STORY = new URL('../demo/story.ts', import.meta.url).pathname;
+
+async function runDemo(file: string, env: Readonly<Record<string, string>> = {}) {
+  return execa(process.execPath, ['--import', import.meta.resolve('tsx'), file], { reject: false, env });
+}
+
+test('the demo comes true, plain and in lines that fit', async () => {
+  const { exitCode, stdout, stderr } = await runDemo(STORY);
+  expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' });
+  const headings = stdout.split('\n').flatMap((line) => /^\d  (.*)$/.exec(line)?.[1] ?? []);
+  expect(headings).toEqual([
+    'Without the agent',
+    'With the agent',
+    'What it wrote',
+    'What the kernel has',
+    'One more IP',
+    'One IP less',
+    'The metadata service goes away',
+    'Detach',
+    'systemctl stop',
+  ]);
+  expect(stdout).not.toContain('\u001B');
+  expect(stdout.split('\n').filter((line) => line.length > 120)).toEqual([]);
+  // Nobody answers before, everybody after.
+  expect(stdout.match(/✗/g)).toHaveLength(16);
+  expect(stdout.match(/^ {5}(outside|client-\S+) +✓ +✓ +✓ +✓$/gm)).toHaveLength(4);
+});
+
+test('where a tool is missing it says which, and what to install', async () => {
+  const { exitCode, stdout, stderr } = await runDemo(DEMO, { PATH: '/nowhere' });
+  expect({ exitCode, stdout }).toEqual({ exitCode: 1, stdout: '' });
+  expect(stderr).toContain('The demo cannot run here: ip, nft, unshare, nsenter, mount not found.');
+  expect(stderr).toContain('apt-get install iproute2 nftables util-linux mount');
+});
