@@ -71,7 +71,10 @@ function everyEndpointFailed(failures: readonly EndpointFailure[]): AgentError {
   const isUnreachable = failures.every(({ error }) => error.code === 'metadata-unreachable');
   const code: ErrorCode = isUnreachable ? 'metadata-unreachable' : 'metadata-malformed';
   const problems = failures.map(({ endpoint, error }) => `${endpoint}: ${error.message}`);
-  return new AgentError(code, `reading the instance metadata: ${problems.join('; ')}`, {
+  const advice = isUnreachable
+    ? "; look at the primary NIC's default route, and at metadata.endpoint in the configuration"
+    : '';
+  return new AgentError(code, `reading the instance metadata: ${problems.join('; ')}${advice}`, {
     details: { endpoints: failures.map(({ endpoint }) => endpoint) },
   });
 }

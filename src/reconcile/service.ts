@@ -71,6 +71,8 @@ class ReconcilingService implements Service {
     },
     paused: () => this.#backoff.paused(performance.now()),
   };
+  /** What is being read when the end comes was cut short by us, and says nothing of the metadata. */
+  readonly #end = new AbortController();
   #reconciler: Reconciler;
   /** Null until the first good answer, and while the metadata fails. */
   #answers: AnswerCount | null = null;
@@ -111,6 +113,7 @@ class ReconcilingService implements Service {
 
   async stop(): Promise<void> {
     clearTimeout(this.#alarm);
+    this.#end.abort();
     this.#reconciler.provider.close();
     await this.#runner.stop();
     clearTimeout(this.#alarm);
@@ -126,6 +129,7 @@ class ReconcilingService implements Service {
       this.#log.debug({ trigger, outcome: outcome.outcome, steps: steps.length, durationMs }, 'run');
       this.#onRun(trigger, outcome);
     } catch (error) {
+      if (error === this.#end.signal.reason) return;
       // What is no AgentError is a bug: the service manager starts a new process, which looks at everything anew.
       if (!(error instanceof AgentError)) throw error;
       this.#log.error({ trigger, code: error.code, problem: error.message }, 'run failed');
@@ -155,6 +159,7 @@ class ReconcilingService implements Service {
       if (this.#answers !== null) return { metadata: this.#answers.metadata };
     }
     const fetched = await fetchMetadata(this.#reconciler.provider);
+    this.#end.signal.throwIfAborted();
     if ('failure' in fetched) {
       if (this.#failure?.message !== fetched.failure.message) {
         const problem = fetched.failure.message;

@@ -45,7 +45,8 @@ async function readChecked(target: string): Promise<Buffer> {
   try {
     const stats = await handle.stat();
     assertNoProblems(target, problemsOf(target, stats));
-    if (!stats.isFile()) throw new AgentError('file-failed', `reading ${target}: it is no regular file`);
+    if (!stats.isFile())
+      throw new AgentError('config-untrusted', `reading ${target}: it is no regular file; move it away`);
     return await handle.readFile();
   } finally {
     await handle.close();

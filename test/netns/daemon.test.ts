@@ -3,7 +3,15 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { brokenCells } from '../lab/cells.ts';
 import { openLab } from '../lab/open-lab.ts';
-import { alarms, inSync, networkOf, sized, waitForAddresses, waitForNetwork } from '../lab/settled.ts';
+import {
+  alarms,
+  EVERY_SECOND,
+  inSync,
+  networkOf,
+  sized,
+  waitForAddresses,
+  waitForNetwork,
+} from '../lab/settled.ts';
 import { addressRange, VM_ADDRESS } from '../lab/topology.ts';
 import { until } from '../lab/until.ts';
 import type { Vm } from '../lab/vm.ts';
@@ -130,6 +138,20 @@ describe('the end', () => {
     expect(durationMs).toBeLessThan(1_000);
     expect(await networkOf(lab.vm)).toBe(network);
     expect((await lab.vm.agent(['plan', '--check'])).exitCode).toBe(0);
+  });
+
+  test('in the middle of a reading is no failure of the metadata', async () => {
+    const lab = await openLab();
+    const daemon = await lab.vm.startDaemon({ config: EVERY_SECOND });
+    await daemon.waitForStatus(inSync(lab.primary.mac));
+    await lab.metadata.fault({ mode: 'hang' });
+    const before = (await lab.metadata.requests()).length;
+    const read = async () => (await lab.metadata.requests()).length;
+    await until({ what: 'a request that hangs', read, holds: (count) => count > before });
+    const { exitCode, durationMs } = await daemon.stop();
+    expect(exitCode).toBe(0);
+    expect(durationMs).toBeLessThan(1_000);
+    expect(alarms(daemon.log())).toEqual([]);
   });
 
   test('by SIGKILL in the middle is forgotten by the next daemon', async () => {
