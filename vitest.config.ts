@@ -23,7 +23,8 @@ export default defineConfig({
           name: 'netns',
           include: ['test/netns/**/*.test.ts'],
           globalSetup: ['test/lab/setup.ts'],
-          testTimeout: 60_000,
+          // The long form repeats a cycle of some three seconds up to 40 times.
+          testTimeout: process.env['ENI_TEST_SIZE'] === 'full' ? 600_000 : 60_000,
           hookTimeout: 60_000,
         },
       },
