@@ -131,8 +131,7 @@ async function reload(daemon: Daemon): Promise<void> {
 }
 
 function handlersOf(service: Service, watchers: Set<() => void>): ControlHandlers {
-  const status = (): Promise<unknown> =>
-    service.exclusive((reconciler) => makeReport(reconciler, service.health()));
+  const status = (): Promise<unknown> => makeReport(service.looker(), service.health());
   return {
     status,
     reconfigure: ({ selection, all }) =>

@@ -1,8 +1,7 @@
 /** The status report: made by the daemon when there is one, else from the state file. */
 import * as v from 'valibot';
 import type { AgentState } from '../model/state.ts';
-import { lookByLastAnswer } from '../reconcile/look.ts';
-import type { Reconciler } from '../reconcile/reconcile.ts';
+import { type Looker, lookByLastAnswer } from '../reconcile/look.ts';
 import type { MetadataHealth } from '../reconcile/service.ts';
 import { nicStatuses, overallState } from '../reconcile/status.ts';
 import { parseAnswer } from '../system/control-client.ts';
@@ -64,9 +63,9 @@ export function parseReport(answer: unknown): Report {
 }
 
 /** By the last good answer; `health` is what the daemon knows of the metadata, null without a daemon. */
-export async function makeReport(reconciler: Reconciler, health: MetadataHealth | null): Promise<Report> {
-  const { state, view } = await lookByLastAnswer(reconciler);
-  const { config, provider } = reconciler;
+export async function makeReport(looker: Looker, health: MetadataHealth | null): Promise<Report> {
+  const { state, view } = await lookByLastAnswer(looker);
+  const { config, provider } = looker;
   const answer = view?.reading.metadata;
   const interfaces =
     view === null || answer === undefined

@@ -9,7 +9,7 @@ import type { Trigger } from '../model/state.ts';
 import { ANSWER_INTERVAL_MS, type AnswerCount, countAnswer } from './answers.ts';
 import { createBackoff } from './backoff.ts';
 import { createLagTracker, type Lag } from './lag.ts';
-import { lookMeanwhile, type Memory, type View } from './look.ts';
+import { type Looker, lookMeanwhile, type Memory, type View } from './look.ts';
 import type { ReconcileOutcome } from './outcome.ts';
 import { createPublicAddresses } from './public-addresses.ts';
 import { type Fetched, fetchMetadata } from './reading.ts';
@@ -34,6 +34,8 @@ export interface Service {
   ring(trigger: Trigger): void;
   /** Operator's work: not beside a run. */
   exclusive<T>(work: (reconciler: Reconciler) => Promise<T>): Promise<T>;
+  /** For who only looks, beside a run: that one may have to wait for the metadata. */
+  looker(): Looker;
   /** From now on with this one: the configuration has changed. The one before is closed. */
   replace(reconciler: Omit<Reconciler, 'memory'>): Promise<void>;
   health(): MetadataHealth;
@@ -95,6 +97,10 @@ class ReconcilingService implements Service {
 
   exclusive<T>(work: (reconciler: Reconciler) => Promise<T>): Promise<T> {
     return this.#runner.exclusive(() => work(this.#reconciler));
+  }
+
+  looker(): Looker {
+    return this.#reconciler;
   }
 
   replace(next: Omit<Reconciler, 'memory'>): Promise<void> {

@@ -47,6 +47,19 @@ describe('metadata', () => {
     expect(alarms(daemon.log())).toEqual([]);
   });
 
+  test('that hangs keeps nobody waiting who asks for the status', async () => {
+    const lab = await openLab();
+    const daemon = await lab.vm.startDaemon({ config: EVERY_SECOND });
+    await daemon.waitForStatus(inSync(lab.primary.mac));
+    await lab.metadata.fault({ mode: 'hang' });
+    const before = (await lab.metadata.requests()).length;
+    const read = async () => (await lab.metadata.requests()).length;
+    await until({ what: 'a request that hangs', read, holds: (count) => count > before });
+    expect((await daemon.status()).interfaces).toHaveLength(1);
+    // It still waits for the answer.
+    expect(alarms(daemon.log())).toEqual([]);
+  });
+
   test('that still lists a link that is gone is asked every second, so that nothing of it stays', async () => {
     const lab = await openLab();
     // The default interval.
