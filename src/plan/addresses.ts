@@ -2,7 +2,7 @@
 import type { DesiredInterface } from '../model/desired.ts';
 import type { HostState, Link } from '../model/host.ts';
 import { cidrContains, formatInterfaceAddress, type InterfaceAddress } from '../model/net.ts';
-import type { Step } from '../model/plan.ts';
+import type { Step, StepOf } from '../model/plan.ts';
 import { makeStep } from './step.ts';
 
 export function addAddresses(desired: DesiredInterface, link: Link): readonly Step[] {
@@ -20,7 +20,11 @@ export function addAddresses(desired: DesiredInterface, link: Link): readonly St
 }
 
 /** Only what the state file says we added; an address that stays with another prefix length is no withdrawal. */
-export function removeAddresses(desired: DesiredInterface, link: Link, host: HostState): readonly Step[] {
+export function removeAddresses(
+  desired: DesiredInterface,
+  link: Link,
+  host: HostState,
+): readonly StepOf<'remove-address'>[] {
   return staleAddresses(desired, link, host).map(({ address, prefixLength }) => {
     const isReplaced = desired.addresses.some((entry) => entry.address === address);
     const reason = isReplaced ? 'its prefix length has changed' : 'not listed in the metadata any more';

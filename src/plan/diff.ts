@@ -1,10 +1,11 @@
 /** What is against what should be: the steps between them, each with its reason, in an order without a gap. */
 import type { DesiredInterface, DesiredState } from '../model/desired.ts';
-import type { HostState } from '../model/host.ts';
+import type { HostState, Link } from '../model/host.ts';
 import type { Plan, Step } from '../model/plan.ts';
 import { addAddresses, removeAddresses } from './addresses.ts';
 import { fileSteps } from './files.ts';
 import {
+  addFlushedRoutes,
   addMainRoutes,
   addTableRoutes,
   removeMainRoutes,
@@ -75,13 +76,23 @@ function removals(
     ? []
     : [...removeRules(nic, all, host, options), ...removeTableRoutes(nic, host)];
   const steps = [
-    ...(link === undefined ? [] : removeAddresses(nic, link, host)),
+    ...(link === undefined ? [] : leavingAddresses(nic, link, host, options)),
     ...(nic.released === 'table' ? table.map(confirmed) : table),
     ...removeMainRoutes(nic, host),
     ...(link === undefined ? [] : restoringSteps(nic, link, host)),
     ...fileSteps(nic, host),
   ];
   return nic.released === 'all' ? steps.map((step) => confirmed({ ...step, reason: 'released' })) : steps;
+}
+
+function leavingAddresses(
+  nic: DesiredInterface,
+  link: Link,
+  host: HostState,
+  { protocol }: PlanOptions,
+): readonly Step[] {
+  const leaving = removeAddresses(nic, link, host);
+  return [...leaving, ...addFlushedRoutes(nic, link, leaving, protocol)];
 }
 
 /** By the operator's word: it waits for nothing that the metadata says. */

@@ -1,7 +1,15 @@
 /** Routes: our table holds what is desired and nothing else; of main only what the state file says we added. */
 import type { DesiredInterface, DesiredRoute } from '../model/desired.ts';
-import { type HostState, MAIN_TABLE, type Route, SCOPE_LINK, SCOPE_UNIVERSE } from '../model/host.ts';
-import type { Step } from '../model/plan.ts';
+import {
+  type HostState,
+  type Link,
+  MAIN_TABLE,
+  type Route,
+  SCOPE_LINK,
+  SCOPE_UNIVERSE,
+} from '../model/host.ts';
+import { familyOf, formatInterfaceAddress, type InterfaceAddress } from '../model/net.ts';
+import type { Step, StepOf } from '../model/plan.ts';
 import { makeStep } from './step.ts';
 
 export function addTableRoutes(
@@ -14,6 +22,29 @@ export function addTableRoutes(
 
 export function addMainRoutes(desired: DesiredInterface, host: HostState, protocol: number): readonly Step[] {
   return addRoutes(desired.mainRoutes, desired, host, protocol);
+}
+
+/** With the last IPv4 address of a link the kernel takes every IPv4 route by it along, in every table. */
+export function addFlushedRoutes(
+  desired: DesiredInterface,
+  link: Link,
+  leaving: readonly StepOf<'remove-address'>[],
+  protocol: number,
+): readonly Step[] {
+  const gone = leaving.filter((step) => familyOf(step.arguments.address) === 4);
+  const isLeaving = (entry: InterfaceAddress): boolean =>
+    gone.some((step) => formatInterfaceAddress(step.arguments) === formatInterfaceAddress(entry));
+  const staying = [...link.addresses, ...desired.addresses].filter(
+    (entry) => familyOf(entry.address) === 4 && !isLeaving(entry),
+  );
+  if (gone.length === 0 || staying.length > 0) return [];
+  const isWithdrawal = gone.some(({ withdrawal }) => withdrawal);
+  return desired.routes
+    .filter(({ family, linkIndex }) => family === 4 && linkIndex !== null)
+    .map((route) => {
+      const reason = `${route.reason}, which the kernel removes with the last address of ${link.ifname}`;
+      return makeStep('add-route', desired, kernelRoute(route, protocol), reason, isWithdrawal);
+    });
 }
 
 function addRoutes(

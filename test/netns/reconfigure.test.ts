@@ -116,6 +116,22 @@ describe('unassigning and detaching', () => {
     expect(brokenCells(await lab.matrix([VM_ADDRESS, ...rest]))).toEqual([]);
   });
 
+  test('the last address of a NIC does not take its table with it', async () => {
+    const lab = await openLab();
+    // The other address is left to somebody who has not set it.
+    const config = 'interfaces: [{ match: { role: secondary }, excludeAddresses: [10.0.1.4] }]\n';
+    const { mac } = await lab.attachEni({ addresses: ['10.0.1.4', '10.0.1.5'] });
+    expect((await lab.vm.agent(['reconfigure'], { config })).exitCode).toBe(0);
+    const table = async () => (await lab.vm.run('ip', ['route', 'show', 'table', '21001'])).stdout;
+    const before = await table();
+    expect(before).toContain('default via 10.0.1.1');
+    await lab.unassignAddress(mac, '10.0.1.5');
+    expect((await lab.vm.agent(['reconfigure'])).exitCode).toBe(0);
+    expect((await lab.vm.run('ip', ['addr', 'show', 'eth1'])).stdout).not.toContain('10.0.1.5');
+    expect(await table()).toBe(before);
+    expect((await lab.vm.agent(['plan', '--check'])).exitCode).toBe(0);
+  });
+
   test('leaves nothing of an ENI that is gone, and the network as it was without the agent', async () => {
     const lab = await openLab();
     const before = await networkOf(lab.vm);
