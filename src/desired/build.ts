@@ -9,7 +9,7 @@ import type { NicState } from '../model/state.ts';
 import type { Templates } from '../model/templates.ts';
 import { addressesToSet, excludedNetworks, type KnownNic, listedAddresses } from './addresses.ts';
 import { attachedFiles, foreignConfiguration, hasFileBackend, withdrawnFiles } from './files.ts';
-import { type CloudNic, findLink, isManaged, joinNics } from './nics.ts';
+import { type CloudNic, findLink, formerConfig, joinNics } from './nics.ts';
 import { hasReleasedSecondary, releasedInterfaces, WANTS_NOTHING } from './release.ts';
 import { renderNetworkScripts } from './render.ts';
 import { familiesOf, fileRoutes, mainRoutes, tableRoutes } from './routes.ts';
@@ -68,7 +68,7 @@ export function buildDesired(input: DesiredInput): DesiredState {
   };
   const interfaces = [
     ...managed.map((nic) => attached(nic, build)),
-    ...gone.map((nic) => withdrawn(nic, withdrawnFiles(nic.mac, host, claimedPaths), config)),
+    ...gone.map((nic) => withdrawn(nic, withdrawnFiles(nic.mac, host, claimedPaths), input)),
     ...releasedInterfaces(input, joined.nics, claimedPaths),
   ];
   return {
@@ -205,13 +205,14 @@ function goneNics({ metadata, host, config }: DesiredInput): readonly GoneNic[] 
     .filter(([mac, { detachedAt }]) => detachedAt === null && !listed.has(mac))
     .filter(([mac]) => !host.state.released.some((released) => released === mac))
     .map(([mac, nic]) => ({ mac: mac as MacAddress, nic, link: findLink(mac as MacAddress, host.links) }))
-    .filter(
-      ({ mac, link }) =>
-        link === undefined || isManaged({ mac, role: 'secondary', link, subnets: [] }, config),
-    );
+    .filter(({ mac, link }) => link === undefined || formerConfig(mac, host, config).manage);
 }
 
-function withdrawn({ mac, nic, link }: GoneNic, files: DesiredFiles, config: Config): DesiredInterface {
+function withdrawn(
+  { mac, nic, link }: GoneNic,
+  files: DesiredFiles,
+  { config, host }: DesiredInput,
+): DesiredInterface {
   return {
     mac,
     ifname: link?.ifname ?? nic.ifname,
@@ -220,7 +221,7 @@ function withdrawn({ mac, nic, link }: GoneNic, files: DesiredFiles, config: Con
     slot: nic.slot,
     table: config.routing.tableBase + nic.slot,
     released: null,
-    excluded: [],
+    excluded: formerConfig(mac, host, config).excludeAddresses,
     files,
     ...WANTS_NOTHING,
   };

@@ -144,8 +144,13 @@ function subnetsOf(reading: NicMetadata | null, link: Link | undefined): readonl
 
 type Matchable = Pick<CloudNic, 'mac' | 'role' | 'subnets'> & { readonly link: Link | undefined };
 
-export function isManaged(nic: Matchable, config: Config): boolean {
-  return configOf(nic, config).manage;
+/** Of a secondary NIC that the metadata does not list any more. */
+export function formerConfig(mac: MacAddress, host: HostState, config: Config): InterfaceConfig {
+  const link = findLink(mac, host.links);
+  return configOf(
+    { mac, role: 'secondary', link, subnets: subnetsOf(lastGoodReading(mac, host), link) },
+    config,
+  );
 }
 
 function configOf(nic: Matchable, config: Config): InterfaceConfig {

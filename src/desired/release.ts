@@ -6,7 +6,7 @@ import type { InstanceMetadata } from '../model/metadata.ts';
 import type { Cidr, MacAddress } from '../model/net.ts';
 import { excludedNetworks } from './addresses.ts';
 import { withdrawnFiles } from './files.ts';
-import { type CloudNic, findLink, lastGoodReading } from './nics.ts';
+import { type CloudNic, findLink, formerConfig, lastGoodReading } from './nics.ts';
 
 export const WANTS_NOTHING = {
   attached: false,
@@ -49,7 +49,7 @@ export function releasedInterfaces(
         slot: known.slot,
         table: config.routing.tableBase + known.slot,
         released: 'all',
-        excluded: untouchable(mac, cloudNics, host),
+        excluded: untouchable(mac, cloudNics, { host, config }),
         files: withdrawnFiles(mac, host, claimedPaths),
         ...WANTS_NOTHING,
       },
@@ -58,9 +58,13 @@ export function releasedInterfaces(
 }
 
 /** What is excluded stays on a NIC that is given back as well, and so does the primary NIC's primary address. */
-function untouchable(mac: MacAddress, cloudNics: readonly CloudNic[], host: HostState): readonly Cidr[] {
+function untouchable(
+  mac: MacAddress,
+  cloudNics: readonly CloudNic[],
+  { host, config }: Pick<ReleaseInput, 'host' | 'config'>,
+): readonly Cidr[] {
   const nic = cloudNics.find((entry) => entry.mac === mac);
-  if (nic === undefined) return [];
+  if (nic === undefined) return formerConfig(mac, host, config).excludeAddresses;
   const reading = nic.reading ?? lastGoodReading(mac, host);
   return reading === null ? nic.config.excludeAddresses : excludedNetworks({ ...nic, reading });
 }
