@@ -5,6 +5,7 @@ import { brokenCells } from '../lab/cells.ts';
 import type { Lab } from '../lab/lab.ts';
 import { openLab } from '../lab/open-lab.ts';
 import { VM_ADDRESS } from '../lab/topology.ts';
+import { until } from '../lab/until.ts';
 import { cloudInitFile } from '../lab/vm-root.ts';
 
 const SCRIPTS = '/etc/sysconfig/network-scripts';
@@ -20,6 +21,12 @@ async function labWithEnis(): Promise<{ lab: Lab; mac: string }> {
   await lab.attachEni({ addresses: ETH2 });
   await lab.vm.run('ip', ['link', 'set', 'eth1', 'up']);
   await lab.vm.run('ip', ['link', 'set', 'eth2', 'up']);
+  // The kernel's own addresses follow the carrier.
+  await until({
+    what: 'both links have their link-local address',
+    read: async () => (await lab.vm.run('ip', ['-6', '-o', 'addr', 'show', 'scope', 'link'])).stdout,
+    holds: (addresses) => ['eth1', 'eth2'].every((name) => addresses.includes(` ${name} `)),
+  });
   await writeFile(lab.vm.path(`${SCRIPTS}/ifcfg-eth1`), cloudInitFile('eth1', mac), { mode: 0o644 });
   return { lab, mac };
 }
