@@ -57,11 +57,11 @@ function additions(
     ...addRules(nic, host, options.protocol),
     ...addAddresses(nic, link),
     // Their gateways are neighbours by main's connected route, which comes with the first address.
-    ...addMainRoutes(nic, host, options.protocol),
+    ...addMainRoutes(nic, link, host, options.protocol),
   ];
 }
 
-/** In reverse: addresses, rules, routes; what is written down changes last. */
+/** In reverse: addresses, rules, routes; what is written down changes last, and not before the kernel does. */
 function removals(
   nic: DesiredInterface,
   all: DesiredState,
@@ -75,13 +75,15 @@ function removals(
   const table = isTableTaken
     ? []
     : [...removeRules(nic, all, host, options), ...removeTableRoutes(nic, host)];
-  const steps = [
+  const kernel = [
     ...(link === undefined ? [] : leavingAddresses(nic, link, host, options)),
     ...(nic.released === 'table' ? table.map(confirmed) : table),
     ...removeMainRoutes(nic, host),
     ...(link === undefined ? [] : restoringSteps(nic, link, host)),
-    ...fileSteps(nic, host),
   ];
+  const isWaiting = kernel.some(({ withdrawal }) => withdrawal);
+  const files = fileSteps(nic, host).map((step) => (isWaiting ? { ...step, withdrawal: true } : step));
+  const steps = [...kernel, ...files];
   return nic.released === 'all' ? steps.map((step) => confirmed({ ...step, reason: 'released' })) : steps;
 }
 

@@ -8,8 +8,9 @@ import {
   SCOPE_LINK,
   SCOPE_UNIVERSE,
 } from '../model/host.ts';
-import { familyOf, formatInterfaceAddress, type InterfaceAddress } from '../model/net.ts';
+import { type Family, familyOf, formatInterfaceAddress } from '../model/net.ts';
 import type { Step, StepOf } from '../model/plan.ts';
+import { removeAddresses } from './addresses.ts';
 import { makeStep } from './step.ts';
 
 export function addTableRoutes(
@@ -20,8 +21,29 @@ export function addTableRoutes(
   return addRoutes(desired.routes, desired, host, protocol);
 }
 
-export function addMainRoutes(desired: DesiredInterface, host: HostState, protocol: number): readonly Step[] {
-  return addRoutes(desired.mainRoutes, desired, host, protocol);
+/** Not by a NIC whose addresses are all left to others who have set none: the kernel knows no way to the gateway. */
+export function addMainRoutes(
+  desired: DesiredInterface,
+  link: Link,
+  host: HostState,
+  protocol: number,
+): readonly Step[] {
+  const leaving = removeAddresses(desired, link, host);
+  const wanted = desired.mainRoutes.filter(({ family }) => hasAddress(family, desired, link, leaving));
+  return addRoutes(wanted, desired, host, protocol);
+}
+
+/** Whether one stays, or is to come. */
+function hasAddress(
+  family: Family,
+  desired: DesiredInterface,
+  link: Link,
+  leaving: readonly StepOf<'remove-address'>[],
+): boolean {
+  const gone = new Set(leaving.map((step) => formatInterfaceAddress(step.arguments)));
+  return [...link.addresses, ...desired.addresses].some(
+    (entry) => familyOf(entry.address) === family && !gone.has(formatInterfaceAddress(entry)),
+  );
 }
 
 /** With the last IPv4 address of a link the kernel takes every IPv4 route by it along, in every table. */
@@ -32,12 +54,7 @@ export function addFlushedRoutes(
   protocol: number,
 ): readonly Step[] {
   const gone = leaving.filter((step) => familyOf(step.arguments.address) === 4);
-  const isLeaving = (entry: InterfaceAddress): boolean =>
-    gone.some((step) => formatInterfaceAddress(step.arguments) === formatInterfaceAddress(entry));
-  const staying = [...link.addresses, ...desired.addresses].filter(
-    (entry) => familyOf(entry.address) === 4 && !isLeaving(entry),
-  );
-  if (gone.length === 0 || staying.length > 0) return [];
+  if (gone.length === 0 || hasAddress(4, desired, link, leaving)) return [];
   const isWithdrawal = gone.some(({ withdrawal }) => withdrawal);
   return desired.routes
     .filter(({ family, linkIndex }) => family === 4 && linkIndex !== null)
@@ -62,6 +79,7 @@ function addRoutes(
         desired,
         kernelRoute(route, protocol),
         `${route.reason}, missing in ${where}`,
+        host.routes.some((present) => isHandedToMain(present, route)),
       );
     });
 }
@@ -70,7 +88,20 @@ function addRoutes(
 export function removeSupersededRoutes(desired: DesiredInterface, host: HostState): readonly Step[] {
   return unwantedRoutes(desired, host)
     .filter((present) => isSuperseded(present, desired))
-    .map((present) => makeStep('remove-route', desired, present, 'another one takes its place'));
+    .map((present) => {
+      const withdrawal = desired.routes.some((route) => isHandedToMain(present, route));
+      return makeStep('remove-route', desired, present, 'another one takes its place', withdrawal);
+    });
+}
+
+/** The subnet of a NIC that the metadata does not list any more is on a link like any other: both steps wait together. */
+function isHandedToMain(present: Route, { table, type, destination }: DesiredRoute): boolean {
+  return (
+    type === 'throw' &&
+    present.type === 'unicast' &&
+    present.table === table &&
+    present.destination === destination
+  );
 }
 
 export function removeTableRoutes(desired: DesiredInterface, host: HostState): readonly Step[] {

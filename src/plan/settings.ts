@@ -34,7 +34,8 @@ export function restoringSteps(desired: DesiredInterface, link: Link, host: Host
     const isWanted = desired.sysctls.some((entry) => entry.name === name);
     if (ours === undefined || isWanted || link.sysctls[name] !== ours.value) continue;
     const args = { linkIndex: link.index, name, value: ours.before, before: ours.value };
-    steps.push(makeStep('set-sysctl', desired, args, 'nothing needs our value any more', !desired.attached));
+    // What needed it may be a NIC, or a neighbour in the subnet, that the metadata does not list any more.
+    steps.push(makeStep('set-sysctl', desired, args, 'nothing needs our value any more', true));
   }
   if (owned.mtu !== null && desired.mtu === null && link.mtu === owned.mtu.value) {
     const args = { linkIndex: link.index, mtu: owned.mtu.before, before: owned.mtu.value };

@@ -1,12 +1,10 @@
 /** Nothing is withdrawn on one answer: as many equal ones as configured, at least a second apart (docs/decisions). */
 import { setTimeout as delay } from 'node:timers/promises';
-import { isDeepStrictEqual } from 'node:util';
 import type { Plan, Step } from '../model/plan.ts';
+import { ANSWER_INTERVAL_MS, type AnswerCount, countAnswer } from './answers.ts';
 import { type Looker, lookWhenReady, type ReadyView, type Selection } from './look.ts';
 import { fetchMetadata } from './reading.ts';
 
-/** CONTRACT: equal answers count when they are at least 1 s apart. */
-const ANSWER_INTERVAL_MS = 1_000;
 /** Answers that keep changing: what is not agreed on in this many is left for the next run. */
 const MAXIMUM_EXTRA_ANSWERS = 10;
 
@@ -22,19 +20,20 @@ export async function confirmWithdrawals(
   selection: Selection,
 ): Promise<Confirmed> {
   const needed = looker.config.daemon.removalConfirmations;
-  let ready = first;
-  let answers = first.view.reading.failure === null ? 1 : 0;
   const limit = needed + MAXIMUM_EXTRA_ANSWERS;
-  for (let asked = answers; hasWithdrawals(ready.view.plan) && answers < needed; asked += 1) {
-    const { reading } = ready.view;
-    if (reading.failure !== null || asked >= limit) break;
+  const { reading } = first.view;
+  let ready = first;
+  let answers: AnswerCount | null =
+    reading.failure === null ? countAnswer(null, reading.metadata, performance.now()) : null;
+  for (let asked = 1; answers !== null && answers.count < needed && asked < limit; asked += 1) {
+    if (!hasWithdrawals(ready.view.plan)) break;
     await delay(ANSWER_INTERVAL_MS);
     const fetched = await fetchMetadata(looker.provider);
     if ('failure' in fetched) break;
-    answers = isDeepStrictEqual(fetched.metadata, reading.metadata) ? answers + 1 : 1;
+    answers = countAnswer(answers, fetched.metadata, performance.now());
     ready = await lookWhenReady(looker, fetched, selection);
   }
-  return { ...ready, isConfirmed: answers >= needed };
+  return { ...ready, isConfirmed: (answers?.count ?? 0) >= needed };
 }
 
 function hasWithdrawals({ steps }: Plan): boolean {

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { brokenCells } from '../lab/cells.ts';
 import { openLab } from '../lab/open-lab.ts';
-import { alarms, EVERY_SECOND, inSync, sized } from '../lab/settled.ts';
+import { alarms, EVERY_SECOND, inSync, networkOf, sized } from '../lab/settled.ts';
 import { addressRange, VM_ADDRESS } from '../lab/topology.ts';
 import { until } from '../lab/until.ts';
 
@@ -58,6 +58,23 @@ describe('metadata', () => {
     expect((await daemon.status()).interfaces).toHaveLength(1);
     // It still waits for the answer.
     expect(alarms(daemon.log())).toEqual([]);
+  });
+
+  test('that forgets an ENI in one answer takes nothing away from it', async () => {
+    const lab = await openLab();
+    const daemon = await lab.vm.startDaemon({
+      config: 'daemon: { resyncInterval: 1s, removalConfirmations: 3 }\n',
+    });
+    const { mac } = await lab.attachEni({ addresses: ADDRESSES });
+    await daemon.waitForStatus(inSync(mac));
+    const before = await networkOf(lab.vm);
+    const monitor = await lab.vm.monitor();
+    await lab.metadata.hide(mac);
+    await daemon.waitForStatus(({ state }) => state !== 'in-sync');
+    await lab.metadata.show(mac);
+    await daemon.waitForStatus(inSync(mac));
+    expect(monitor.lines()).toEqual([]);
+    expect(await networkOf(lab.vm)).toBe(before);
   });
 
   test('that still lists a link that is gone is asked every second, so that nothing of it stays', async () => {

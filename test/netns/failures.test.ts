@@ -6,6 +6,7 @@ import type { Lab } from '../lab/lab.ts';
 import type { Fault } from '../lab/metadata-server.ts';
 import { openLab } from '../lab/open-lab.ts';
 import { addressRange, VM_ADDRESS } from '../lab/topology.ts';
+import { until } from '../lab/until.ts';
 
 const ENI_ADDRESSES = addressRange('10.0.1.4', 10);
 
@@ -125,6 +126,42 @@ describe('the metadata service', () => {
     await lab.metadata.fault(null);
     expect((await lab.vm.agent(['reconfigure'])).exitCode).toBe(0);
     expect((await lab.vm.run('ip', ['-o', 'addr', 'show', 'eth1'])).stdout).not.toContain('10.0.1.7/24');
+  });
+
+  test('forgets an ENI in one answer: nothing of it is taken away', async () => {
+    const { lab, mac } = await labWithEni();
+    await lab.vm.agent(['reconfigure'], { config: 'daemon: { removalConfirmations: 3 }\n' });
+    const before = await lab.vm.snapshot();
+    await lab.metadata.hide(mac);
+    const asked = (await lab.metadata.requests()).length;
+    const run = lab.vm.agent(['reconfigure']);
+    const isListing = ({ path }: { path: string }) => path.endsWith('/network/interfaces/macs/');
+    await until({
+      what: 'the answer without it',
+      read: async () => (await lab.metadata.requests()).slice(asked).some(isListing),
+      holds: (isAsked) => isAsked,
+    });
+    await lab.metadata.show(mac);
+    expect((await run).stdout).toContain('In sync');
+    expect(await lab.vm.snapshot()).toBe(before);
+  });
+
+  test('fails before a second answer agrees: what was to go stays, exit 3', async () => {
+    const { lab, mac } = await labWithEni();
+    await lab.vm.agent(['reconfigure']);
+    await lab.unassignAddress(mac, '10.0.1.7');
+    const asked = (await lab.metadata.requests()).length;
+    const run = lab.vm.agent(['reconfigure']);
+    await until({
+      what: 'the answer without the address',
+      read: async () =>
+        (await lab.metadata.requests()).slice(asked).some(({ path }) => path.includes('10.0.1.4/')),
+      holds: (isAsked) => isAsked,
+    });
+    await lab.metadata.fault({ mode: 'status', status: 500 });
+    const { exitCode, stdout } = await run;
+    expect({ exitCode, stdout }).toMatchObject({ exitCode: 3 });
+    expect((await lab.vm.run('ip', ['-o', 'addr', 'show', 'eth1'])).stdout).toContain('10.0.1.7/24');
   });
 
   test.each(sized(['status', 'truncate'], ['status', 'empty', 'html', 'garbage', 'hang', 'truncate']))(

@@ -119,7 +119,11 @@ describe('unassigning and detaching', () => {
   test('the last address of a NIC does not take its table with it', async () => {
     const lab = await openLab();
     // The other address is left to somebody who has not set it.
-    const config = 'interfaces: [{ match: { role: secondary }, excludeAddresses: [10.0.1.4] }]\n';
+    const config = `interfaces:
+  - match: { role: secondary }
+    excludeAddresses: [10.0.1.4]
+    routes: [{ to: 172.28.0.0/16, via: 10.0.1.253 }]
+`;
     const { mac } = await lab.attachEni({ addresses: ['10.0.1.4', '10.0.1.5'] });
     expect((await lab.vm.agent(['reconfigure'], { config })).exitCode).toBe(0);
     const table = async () => (await lab.vm.run('ip', ['route', 'show', 'table', '21001'])).stdout;

@@ -1,4 +1,5 @@
 /** Random hosts for the laws: a recipe of small choices (which shrinks well), and the world that it describes. */
+import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
 import type { Config } from '../../src/model/config.ts';
 import type { HostState, Link } from '../../src/model/host.ts';
@@ -6,6 +7,7 @@ import type { InstanceMetadata, NicMetadata } from '../../src/model/metadata.ts'
 import type { IfName, MacAddress } from '../../src/model/net.ts';
 import { hostCidr } from '../../src/model/net.ts';
 import type { NicState } from '../../src/model/state.ts';
+import { loadTemplates } from '../../src/system/templates.ts';
 import {
   configOf,
   eni,
@@ -21,6 +23,8 @@ import {
   WORST_METRIC,
 } from './builders.ts';
 import type { World } from './simulator.ts';
+
+const SHIPPED = await loadTemplates(fileURLToPath(new URL('../../templates/', import.meta.url)));
 
 const CI_RUNS = 40;
 const FULL_RUNS = 2_000;
@@ -79,6 +83,7 @@ export interface Recipe {
   readonly excluded: 'nothing' | 'vips' | 'listed';
   readonly extraRoute: boolean;
   readonly mtu: number | null;
+  readonly hasNetworkScripts: boolean;
 }
 
 const SURROUNDINGS = [
@@ -116,12 +121,13 @@ export const anyRecipe: fc.Arbitrary<Recipe> = fc.record({
   excluded: fc.constantFrom('nothing', 'vips', 'listed'),
   extraRoute: fc.boolean(),
   mtu: fc.constantFrom(null, 1400),
+  hasNetworkScripts: fc.boolean(),
 });
 
 export function worldOf(recipe: Recipe): World {
   const metadata = metadataOf(recipe.nics);
   const host = hostFrom(recipe, metadata);
-  return { metadata, host, config: configFrom(recipe, metadata) };
+  return { metadata, host, config: configFrom(recipe, metadata), templates: SHIPPED };
 }
 
 /** NIC n has addresses 10.0.SUBNET.(20 n), and so on; so no two NICs list the same. */
@@ -172,6 +178,7 @@ function hostFrom(recipe: Recipe, { nics }: InstanceMetadata): HostState {
     ],
     allSysctls: surroundings.includes('all-rp-filter') ? { rp_filter: 1 } : {},
     nics: stateOf(recipe, nics),
+    hasNetworkScripts: recipe.hasNetworkScripts,
   });
 }
 

@@ -45,6 +45,19 @@ function stepsOf(world: World): readonly string[] {
 const THREE = ['ifcfg-eth1 ours', 'route-eth1 ours', 'rule-eth1 ours'];
 
 describe('the files of a NIC', () => {
+  test('keep an address as long as the NIC does: until enough answers agree that it is not listed', () => {
+    const nicOf = (addresses: string) =>
+      instance([eni(1, '10.0.0.4/24', '10.0.0.1'), eni(2, addresses, '10.0.1.1')]);
+    const first = runOnce({ ...worldOf({}), metadata: nicOf('10.0.1.4/24 10.0.1.5/24') });
+    const { steps } = lookAt({ ...first, metadata: nicOf('10.0.1.4/24') }).plan;
+    expect(steps.map(({ kind, withdrawal }) => [kind, withdrawal])).toEqual([
+      ['remove-address', true],
+      ['remove-rule', true],
+      ['write-file', true],
+      ['write-file', true],
+    ]);
+  });
+
   test.each<readonly [string, Readonly<Record<string, string>>, ConfigText, readonly string[]]>([
     ['are written where there are none', {}, {}, THREE],
     ['are corrected where ours differ', { 'ifcfg-eth1': `${OURS}DEVICE=eth7\n` }, {}, THREE],

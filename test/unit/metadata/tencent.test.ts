@@ -133,7 +133,9 @@ describe('a fault in what everything hangs on fails the whole reading', () => {
 
   test.each(['mac', MACS])('%s: 404 is malformed', async (path) => {
     server.setFault({ path, mode: 'status', status: 404, exact: true });
-    expect(await rejection(provider.fetch())).toMatchObject({ code: 'metadata-malformed' });
+    const { code, message } = await rejection(provider.fetch());
+    expect(code).toBe('metadata-malformed');
+    expect(message).toContain(`${path}: HTTP 404`);
   });
 
   test.each([
