@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { checkConfig, type LoadedConfig } from '../config.ts';
 import { AgentError, errorMessage } from '../errors.ts';
+import { isMissing } from '../system/atomic-file.ts';
 import { createContext, type Environment } from './context.ts';
 import { EXIT, type ExitCode } from './exit-codes.ts';
 import type { Output } from './output.ts';
@@ -28,7 +29,8 @@ async function readGiven(file: string): Promise<Uint8Array> {
   try {
     return await readFile(file);
   } catch (error) {
-    throw new AgentError('usage', `reading ${file}: ${errorMessage(error)}`, { cause: error });
+    const problem = isMissing(error) ? 'there is no such file' : errorMessage(error);
+    throw new AgentError('usage', `reading ${file}: ${problem}`, { cause: error });
   }
 }
 

@@ -30,6 +30,7 @@ const WRONG_USAGE: readonly (readonly [string, readonly string[], string])[] = [
   ['--all and a NIC', ['reconfigure', '--all', 'eth1'], '--all and a NIC exclude each other'],
   ['an unknown log level', ['--log-level', 'loud', 'plan'], 'Allowed choices are'],
   ['a configuration file that is not there', ['--config', '/no/such.yaml', 'plan'], 'there is no such file'],
+  ['a file to check that is not there', ['config', '--check', '/no/such.yaml'], 'there is no such file'],
 ];
 
 describe('wrong usage and bad configuration: exit 2, the reason, nothing touched', () => {
