@@ -43,6 +43,8 @@ const report = v.object({
   instanceId: v.nullable(v.string()),
   daemon: v.boolean(),
   metadataAgeMs: v.nullable(v.number()),
+  /** Why the metadata service gives the daemon no answer now; null when it does, and without a daemon. */
+  reason: v.nullable(v.string()),
   lastRun: v.nullable(
     v.object({
       at: v.string(),
@@ -78,6 +80,7 @@ export async function makeReport(looker: Looker, health: MetadataHealth | null):
     instanceId: answer?.instanceId ?? null,
     daemon: health !== null,
     metadataAgeMs: health?.ageMs ?? ageOf(state),
+    reason: health?.failure?.message ?? null,
     lastRun: state.lastRun === null ? null : withoutFailures(state.lastRun),
     interfaces: interfaces.map((nic) => ({
       ...nic,

@@ -78,9 +78,10 @@ const STYLES: Readonly<Record<NicStatusName | AddressStateName, Parameters<Outpu
 };
 
 function printReport(output: Output, report: Report): void {
-  const { metadataAgeMs, instanceId, provider, state, interfaces, lastRun } = report;
+  const { metadataAgeMs, instanceId, provider, state, reason, interfaces, lastRun } = report;
   if (metadataAgeMs === null) {
     output.line('No good answer of the metadata service yet: `eni-agent reconfigure` asks for one.');
+    if (reason !== null) output.line(reason);
     return;
   }
   const age = `${provider} metadata as of ${ageText(metadataAgeMs)} ago`;
@@ -92,6 +93,7 @@ function printReport(output: Output, report: Report): void {
       report.daemon ? 'daemon running' : 'no daemon',
     ].join('  '),
   );
+  if (reason !== null) output.line(`by the last good answer: ${reason}`);
   if (lastRun !== null) output.line(`last change ${lastRun.at}: ${lastRun.outcome}, ${lastRun.steps} steps`);
   for (const nic of interfaces) printNic(output, nic);
 }

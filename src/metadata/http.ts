@@ -108,7 +108,8 @@ function timeUntil(deadline: number): number {
 }
 
 function brokenRequest(request: http.ClientRequest, error: NodeJS.ErrnoException): Exchange {
-  const problem = error.code === undefined ? error.message : `${error.message} (${error.code})`;
+  const { code = '', message } = error;
+  const problem = message.includes(code) ? message : `${message} (${code})`;
   if (error.code?.startsWith('HPE_'))
     return { answer: { kind: 'error', code: 'metadata-malformed', problem: `no HTTP: ${problem}` } };
   const answer = unreachable(problem);

@@ -31,12 +31,9 @@ async function main(): Promise<void> {
   try {
     const lab = await createLab({ actorBundle: await bundleActor(folder) });
     try {
-      narrator.say(
-        'A VM with one NIC (eth0, 10.0.0.4) in a lab VPC: real kernel, real TCP, a metadata service, and a',
-      );
-      narrator.say(
-        'fabric that drops every packet whose source is not an address of the NIC that it leaves by.',
-      );
+      narrator.say('A VM with one NIC (eth0, 10.0.0.4) in a lab VPC: real kernel, real TCP, a');
+      narrator.say('metadata service, and a fabric that drops every packet whose source is not an');
+      narrator.say('address of the NIC that it leaves by.');
       await tell({ lab, narrator, bare: await networkOf(lab.vm) });
     } finally {
       await lab.close();
@@ -66,7 +63,7 @@ async function tell(scene: Scene): Promise<void> {
 async function withoutAgent({ lab, narrator, bare }: Scene): Promise<void> {
   narrator.stage(
     'Without the agent',
-    'The console attaches an ENI with 1 + 3 private IPs. Nothing happens in the VM:',
+    'The console attaches an ENI with 1 + 3 IPs. Nothing happens in the VM:',
   );
   const { mac } = await lab.attachEni({ addresses: ADDRESSES });
   const matrix = await lab.matrix(ADDRESSES);
@@ -74,19 +71,14 @@ async function withoutAgent({ lab, narrator, bare }: Scene): Promise<void> {
   const plan = (await lab.vm.agent(['plan'])).stdout.split('\n').slice(0, -1);
   const kinds = ['route', 'rule', 'address', 'file'];
   const examples = kinds.flatMap((kind) => plan.find((line) => line.startsWith(`+ ${kind} `)) ?? []);
-  narrator.say(
-    `What the agent would do, and why, in ${plan.length} steps (\`plan\` changes nothing); of each kind one:`,
-  );
+  narrator.say(`What the agent would do, and why: ${plan.length} steps, here one of each kind.`);
   narrator.shown('eni-agent plan', examples);
   await lab.detachEni(mac);
   await waitForNetwork(lab.vm, bare);
 }
 
 async function attach({ lab, narrator }: Scene, daemon: Daemon): Promise<string> {
-  narrator.stage(
-    'With the agent',
-    '`eni-agent daemon` is running. The console attaches the ENI again, and the metadata lists it:',
-  );
+  narrator.stage('With the agent', 'The daemon is running. The console attaches the ENI again:');
   const monitor = await lab.vm.monitor();
   const { mac } = await lab.announceEni({ addresses: ADDRESSES });
   await lab.plugIn(mac);
@@ -103,7 +95,7 @@ async function attach({ lab, narrator }: Scene, daemon: Daemon): Promise<string>
   );
   narrator.measured(
     Number(run?.['durationMs']),
-    `the whole run of ${Number(run?.['steps'])} steps: metadata read, planned, applied, verified, files on disk`,
+    `the whole run: metadata read, ${Number(run?.['steps'])} steps done and verified`,
   );
   return mac;
 }
@@ -112,7 +104,7 @@ async function showResult({ lab, narrator }: Scene): Promise<void> {
   const { vm } = lab;
   narrator.stage(
     'What it wrote',
-    "The distribution's own files, so that the NIC comes up right without the agent, too:",
+    "The distribution's files, so that the NIC comes up right without the agent:",
   );
   for (const name of ['ifcfg-eth1', 'route-eth1', 'rule-eth1']) {
     const file = `/etc/sysconfig/network-scripts/${name}`;
@@ -137,10 +129,7 @@ async function showResult({ lab, narrator }: Scene): Promise<void> {
 }
 
 async function assign({ lab, narrator }: Scene, mac: string): Promise<void> {
-  narrator.stage(
-    'One more IP',
-    `The console assigns ${ANOTHER}; the demo compares every second (default: every 10 s).`,
-  );
+  narrator.stage('One more IP', `The console assigns ${ANOTHER}. The demo looks every second, not every 10.`);
   const monitor = await lab.vm.monitor();
   const calledAt = Date.now();
   await lab.assignAddress(mac, ANOTHER);
@@ -153,10 +142,10 @@ async function assign({ lab, narrator }: Scene, mac: string): Promise<void> {
 }
 
 async function unassign({ lab, narrator }: Scene, mac: string): Promise<void> {
-  narrator.stage(
-    'One IP less',
-    'The console takes it back. Two equal answers of the metadata are needed before anything is removed.',
-  );
+  narrator.stage('One IP less', 'The console takes it back. Nothing is removed before two answers agree.');
+  const [neighbour = ''] = ADDRESSES;
+  const session = await lab.openSession({ from: 'outside', to: neighbour });
+  const stopExchanging = session.keepExchanging();
   const monitor = await lab.vm.monitor();
   const calledAt = Date.now();
   await lab.unassignAddress(mac, ANOTHER);
@@ -164,7 +153,11 @@ async function unassign({ lab, narrator }: Scene, mac: string): Promise<void> {
     (await heard(monitor, `inet ${ANOTHER}/`, true)) - calledAt,
     'from the call of the API to the address gone from eth1',
   );
-  narrator.check(brokenCells(await lab.matrix(ADDRESSES)).length === 0, 'the others never noticed');
+  await stopExchanging();
+  const lost = await session.retransmissions();
+  narrator.check(lost === 0, `a connection to ${neighbour} went on meanwhile, without one retransmission`);
+  await session.close();
+  narrator.check(brokenCells(await lab.matrix(ADDRESSES)).length === 0, 'the others answer as before');
 }
 
 /** When the kernel announced an address as new or as deleted. */
@@ -190,7 +183,7 @@ async function loseMetadata({ lab, narrator }: Scene, daemon: Daemon, mac: strin
   await lab.metadata.down();
   await daemon.waitForStatus(({ state }) => state === 'degraded');
   const status = (await lab.vm.agent(['status'])).stdout.split('\n');
-  narrator.shown('eni-agent status', status.slice(0, 1));
+  narrator.shown('eni-agent status', status);
   narrator.check(brokenCells(await lab.matrix(ADDRESSES)).length === 0, 'every IP still answers');
   const backAt = performance.now();
   await lab.metadata.up();
@@ -205,7 +198,7 @@ async function detach({ lab, narrator, bare }: Scene, mac: string): Promise<void
   await waitForNetwork(lab.vm, bare);
   narrator.measured(
     performance.now() - calledAt,
-    'until rules, routes, files and sysctls are line by line what they were',
+    'until routing, files and sysctls are, to the line, what they were',
   );
   narrator.check(
     (await networkOf(lab.vm)) === bare,

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { brokenCells } from '../lab/cells.ts';
 import { openLab } from '../lab/open-lab.ts';
-import { alarms, EVERY_SECOND, inSync, networkOf, sized } from '../lab/settled.ts';
+import { alarms, EVERY_SECOND, inSync, networkOf, sized, waitForAddresses } from '../lab/settled.ts';
 import { addressRange, VM_ADDRESS } from '../lab/topology.ts';
 import { until } from '../lab/until.ts';
 
@@ -45,6 +45,29 @@ describe('metadata', () => {
     await daemon.waitForStatus(inSync(mac));
     expect(brokenCells(await lab.matrix([VM_ADDRESS, ...ADDRESSES]))).toEqual([]);
     expect(alarms(daemon.log())).toEqual([]);
+  });
+
+  test('that goes away takes nothing along: said once, repaired by the last answer, in sync when it is back', async () => {
+    const lab = await openLab();
+    const daemon = await lab.vm.startDaemon({ config: EVERY_SECOND });
+    const { mac } = await lab.attachEni({ addresses: ADDRESSES });
+    await daemon.waitForStatus(inSync(mac));
+    await lab.metadata.down();
+    await daemon.waitForStatus(({ state }) => state === 'degraded');
+    const { exitCode, stdout } = await lab.vm.agent(['status']);
+    expect(exitCode).toBe(3);
+    expect(stdout).toMatch(/^degraded .*\nby the last good answer: .*ECONNREFUSED 169.254.0.23:80;/);
+    const runs = daemon.runs();
+    await lab.vm.run('ip', ['addr', 'del', '10.0.1.5/24', 'dev', 'eth1']);
+    await waitForAddresses(lab.vm, 'eth1', ADDRESSES, 1_000);
+    await daemon.waitForLog(() => daemon.runs() > runs + 2);
+    expect(brokenCells(await lab.matrix([VM_ADDRESS, ...ADDRESSES]))).toEqual([]);
+    expect(alarms(daemon.log()).map(({ msg }) => msg)).toEqual([
+      'metadata unavailable, going by the last good answer',
+    ]);
+    await lab.metadata.up();
+    await daemon.waitForStatus(inSync(mac));
+    expect((await lab.vm.agent(['status'])).stdout).not.toContain('by the last good answer');
   });
 
   test('that hangs keeps nobody waiting who asks for the status', async () => {
