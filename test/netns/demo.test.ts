@@ -1,10 +1,17 @@
 /** `npm run demo`, as a program that reads its output sees it. */
+import { readFile } from 'node:fs/promises';
 import { execa } from 'execa';
 import { expect, test } from 'vitest';
 
 const DEMO = new URL('../demo/demo.ts', import.meta.url).pathname;
 /** What demo.ts enters the namespaces for: the test is in some already. */
 const STORY = new URL('../demo/story.ts', import.meta.url).pathname;
+
+const README = new URL('../../README.md', import.meta.url).pathname;
+
+function withoutTimes(line: string): string {
+  return line.replace(/ +[\d.]+ m?s {2}/, ' … ').trimEnd();
+}
 
 async function runDemo(file: string, env: Readonly<Record<string, string>> = {}) {
   return execa(process.execPath, ['--import', import.meta.resolve('tsx'), file], { reject: false, env });
@@ -28,6 +35,11 @@ test('the demo comes true, plain and in lines that fit', async () => {
   expect(stdout).not.toContain('\u001B');
   const prose = stdout.split('\n').filter((line) => !line.startsWith('     '));
   expect(prose.filter((line) => line.length > 80)).toEqual([]);
+  const shown = new Set(stdout.split('\n').map(withoutTimes));
+  const readme = (await readFile(README, 'utf8')).split('```\n').find((block) => block.startsWith('2  '));
+  const excerpt = (readme ?? '').split('\n').filter((line) => line.trim() !== '…');
+  expect(excerpt.length).toBeGreaterThan(10);
+  expect(excerpt.filter((line) => !shown.has(withoutTimes(line)))).toEqual([]);
   // Nobody answers before, everybody after.
   expect(stdout.match(/✗/g)).toHaveLength(16);
   expect(stdout.match(/^ {5}(outside|client-\S+) +✓ +✓ +✓ +✓$/gm)).toHaveLength(4);
