@@ -34,9 +34,7 @@ export function createProgram(terminal: Terminal, finish: (code: ExitCode) => vo
   const program = new Command('eni-agent')
     .description('Configures the elastic NICs and private IPs of this VM as its cloud assigned them.')
     .version(pkg.version)
-    .addOption(
-      new Option('--config <file>', 'configuration').default(undefined, '/etc/eni-agent/config.yaml'),
-    )
+    .option('--config <file>', 'the configuration; without it /etc/eni-agent/config.yaml below --root')
     .option(
       '--root <dir>',
       'put DIR before every file path; the kernel stays that of this network namespace',
@@ -47,7 +45,10 @@ export function createProgram(terminal: Terminal, finish: (code: ExitCode) => vo
     .showHelpAfterError('(see eni-agent --help)')
     .exitOverride();
   const environment = (): Environment => ({ ...terminal, options: program.opts<GlobalOptions>() });
-  const add = (command: Command): Command => program.addCommand(command.copyInheritedSettings(program));
+  const add = (command: Command): void => {
+    command.copyInheritedSettings(program).showHelpAfterError(`(see eni-agent ${command.name()} --help)`);
+    program.addCommand(command);
+  };
 
   add(daemonCommand(environment, finish));
   add(bootCommand(environment, finish));
