@@ -2,7 +2,7 @@
 import * as v from 'valibot';
 import type { AgentState } from '../model/state.ts';
 import { type Looker, lookByLastAnswer } from '../reconcile/look.ts';
-import type { MetadataHealth } from '../reconcile/service.ts';
+import type { Health } from '../reconcile/service.ts';
 import { nicStatuses, overallState } from '../reconcile/status.ts';
 import { parseAnswer } from '../system/control-client.ts';
 
@@ -64,15 +64,22 @@ export function parseReport(answer: unknown): Report {
   return parseAnswer(report, answer);
 }
 
-/** By the last good answer; `health` is what the daemon knows of the metadata, null without a daemon. */
-export async function makeReport(looker: Looker, health: MetadataHealth | null): Promise<Report> {
+/** By the last good answer; `health` is what the daemon alone knows, null without a daemon. */
+export async function makeReport(looker: Looker, health: Health | null): Promise<Report> {
   const { state, view } = await lookByLastAnswer(looker);
   const { config, provider } = looker;
   const answer = view?.reading.metadata;
   const interfaces =
     view === null || answer === undefined
       ? []
-      : nicStatuses({ answer, host: view.host, desired: view.desired, plan: view.plan, config });
+      : nicStatuses({
+          answer,
+          host: view.host,
+          desired: view.desired,
+          plan: view.plan,
+          config,
+          fights: health?.fights ?? new Map(),
+        });
   const overall = view === null ? 'pending' : overallState(interfaces);
   return {
     state: health?.failure && overall !== 'failed' ? 'degraded' : overall,

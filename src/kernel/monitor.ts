@@ -1,5 +1,5 @@
 /**
- * The kernel's notifications of links, addresses, routes and rules: that something has happened which is worth a look, never
+ * The kernel's notifications of links, addresses, routes, rules and sysctls: that something has happened which is worth a look, never
  * what. Our own changes and what the kernel makes of them do not ring (sightings.ts).
  */
 import { encodeBody, type KernelRequest, messageBytes, splitMessages, writeMessage } from './codec.ts';
@@ -29,8 +29,8 @@ export interface MonitorOptions {
   readonly isOwnPort: (port: number) => boolean;
 }
 
-/** linux/rtnetlink.h, enum rtnetlink_groups: links; addresses, routes and rules of IPv4; those of IPv6. */
-const GROUPS = [1, 5, 7, 8, 9, 11, 19];
+/** linux/rtnetlink.h, enum rtnetlink_groups: links; addresses, routes and rules of IPv4; those of IPv6; sysctls of IPv4. */
+const GROUPS = [1, 5, 7, 8, 9, 11, 19, 24];
 /** linux/netlink.h, linux/rtnetlink.h */
 const NLMSG_DONE = 3;
 const NLM_F_REQUEST = 0x01;

@@ -20,7 +20,7 @@ import { addressFamily } from './families.ts';
 import { decodeLink, type KernelLink } from './links.ts';
 import { decodeRoute } from './routes.ts';
 
-export type SightingKind = 'link' | 'address' | 'route' | 'rule';
+export type SightingKind = 'link' | 'address' | 'route' | 'rule' | 'sysctl';
 
 export interface Sightings {
   /** Remembers what a message says, and answers of what kind its news are; null for none. */
@@ -42,6 +42,7 @@ const RTM_NEWROUTE = 24;
 const RTM_DELROUTE = 25;
 const RTM_NEWRULE = 32;
 const RTM_DELRULE = 33;
+const RTM_NEWNETCONF = 80;
 const RTPROT_KERNEL = 2;
 /** Routes that the kernel makes for itself: broadcast, anycast, multicast. */
 const ROUTE_TYPES_OF_NO_INTEREST: readonly number[] = [3, 4, 5];
@@ -49,6 +50,10 @@ const ROUTE_TYPES_OF_NO_INTEREST: readonly number[] = [3, 4, 5];
 const IFF_UP = 1;
 const IFINFOMSG_BYTES = 16;
 const IFLA_MTU = 4;
+/** linux/netconf.h; the message is one byte and its padding */
+const NETCONFMSG_BYTES = 4;
+const NETCONFA_FORWARDING = 2;
+const NETCONFA_RP_FILTER = 3;
 /** A message of the bridge about its port has a family; those about links have none. */
 const AF_UNSPEC = 0;
 
@@ -76,6 +81,7 @@ export function createSightings(): Sightings {
       if (type === RTM_NEWLINK || type === RTM_DELLINK) return takeLink(links, body, type === RTM_DELLINK);
       if (type === RTM_NEWADDR || type === RTM_DELADDR) return takeAddress(links, body, type === RTM_NEWADDR);
       if (type === RTM_NEWROUTE || type === RTM_DELROUTE) return takeRoute(links, message);
+      if (type === RTM_NEWNETCONF) return takeNetconf(body);
       return type === RTM_NEWRULE || type === RTM_DELRULE ? 'rule' : null;
     },
     expect: ({ type, body }) => {
@@ -143,6 +149,15 @@ function takeRoute(links: LinkSights, { body, port }: KernelMessage): SightingKi
     ({ linkIndex }) => links.get(linkIndex)?.ownNetworks.has(route.destination) === true,
   );
   return isOwn ? null : 'route';
+}
+
+/**
+ * Of the sysctls that we set the kernel announces rp_filter alone, when it is written to /proc/sys (not when we set it); all that
+ * it has, when a link is new.
+ */
+function takeNetconf(body: Uint8Array): SightingKind | null {
+  const attributes = decodeAttributes(body, NETCONFMSG_BYTES);
+  return attributes.has(NETCONFA_RP_FILTER) && !attributes.has(NETCONFA_FORWARDING) ? 'sysctl' : null;
 }
 
 function expectAddress(links: LinkSights, body: Uint8Array, isThere: boolean): void {

@@ -69,6 +69,18 @@ export function describeAction(step: Step): string {
   return `${verb} ${NOUNS[step.kind]} ${describeTarget(step)} on ${step.interface}`;
 }
 
+/** The object that a step makes, changes or removes: the same for a step and its opposite. */
+export function subjectOf(step: Step): string {
+  switch (step.kind) {
+    case 'set-mtu':
+      return 'mtu';
+    case 'set-sysctl':
+      return step.arguments.name;
+    default:
+      return `${NOUNS[step.kind]} ${describeTarget(step)}`;
+  }
+}
+
 /** What the step is about: `10.0.1.5/24`, `default via 10.0.1.1 table 21001`, a path. */
 function describeTarget(step: Step): string {
   switch (step.kind) {

@@ -10,7 +10,7 @@ import type { DesiredInterface, DesiredState } from '../model/desired.ts';
 import type { HostState, Link } from '../model/host.ts';
 import type { InstanceMetadata } from '../model/metadata.ts';
 import { type MacAddress, parseMacAddress } from '../model/net.ts';
-import type { Plan } from '../model/plan.ts';
+import type { Plan, Step } from '../model/plan.ts';
 import type { AgentState } from '../model/state.ts';
 import type { Templates } from '../model/templates.ts';
 import { type Observation, type Observer, observe } from '../observe/observe.ts';
@@ -24,9 +24,15 @@ export interface Memory {
   awaited(links: readonly Link[], metadata: InstanceMetadata): ReadonlySet<MacAddress>;
   /** NICs that failed and are left alone for a while. */
   paused(): ReadonlySet<MacAddress>;
+  /** What somebody else keeps undoing is left undone for a while. */
+  isFought(step: Step): boolean;
 }
 
-export const NO_MEMORY: Memory = { awaited: () => new Set(), paused: () => new Set() };
+export const NO_MEMORY: Memory = {
+  awaited: () => new Set(),
+  paused: () => new Set(),
+  isFought: () => false,
+};
 
 export interface Looker {
   readonly memory: Memory;

@@ -8,7 +8,7 @@ export interface ReconcileOutcome {
   readonly outcome: Outcome;
   /** Those that were done and stayed. */
   readonly steps: readonly Step[];
-  /** Removals that the metadata did not confirm, and so were not done. */
+  /** Not done: removals that the metadata did not confirm yet, and what somebody else keeps undoing. */
   readonly held: readonly Step[];
   readonly deferrals: readonly Deferral[];
   /** What failed, per NIC. */

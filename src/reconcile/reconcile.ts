@@ -69,7 +69,7 @@ export async function settle(
   startedAt = performance.now(),
 ): Promise<ReconcileOutcome> {
   const { view } = confirmed;
-  const division = divide(confirmed, view);
+  const division = divide(reconciler, confirmed, view);
   const result = needsWrite(reconciler, view, division)
     ? await withLock(reconciler.applier.paths.lock, () => changeAndRemember(reconciler, request, confirmed))
     : summarise(view, { steps: [], held: division.held, problems: [] });
@@ -81,12 +81,16 @@ export async function settle(
 interface Division {
   /** Done now. */
   readonly due: readonly Step[];
-  /** Waiting for more answers of the metadata. */
+  /** Waiting for more answers of the metadata, or left to whoever undoes it. */
   readonly held: readonly Step[];
 }
 
-function divide({ isConfirmed }: Pick<Confirmed, 'isConfirmed'>, { plan }: View): Division {
-  const isDue = ({ withdrawal }: Step): boolean => isConfirmed || !withdrawal;
+function divide(
+  { memory }: Looker,
+  { isConfirmed }: Pick<Confirmed, 'isConfirmed'>,
+  { plan }: View,
+): Division {
+  const isDue = (step: Step): boolean => (isConfirmed || !step.withdrawal) && !memory.isFought(step);
   return { due: plan.steps.filter(isDue), held: plan.steps.filter((step) => !isDue(step)) };
 }
 
@@ -127,7 +131,7 @@ async function changeAndRemember(
     );
   }
   removeLeftovers(strayTemporaries(paths));
-  const { due: steps, held } = divide({ isConfirmed }, view);
+  const { due: steps, held } = divide(reconciler, { isConfirmed }, view);
   await writeIntent(paths, view, steps);
   const { problems, failedMacs, isForbidden } = await applyAndVerify(reconciler, view, steps);
   const done = steps.filter(({ mac }) => !failedMacs.has(mac));

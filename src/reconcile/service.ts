@@ -4,10 +4,12 @@
  */
 import { AgentError } from '../errors.ts';
 import type { Log } from '../log.ts';
-import type { IpAddress } from '../model/net.ts';
+import type { IpAddress, MacAddress } from '../model/net.ts';
 import type { Trigger } from '../model/state.ts';
+import { describeStep } from '../plan/describe.ts';
 import { ANSWER_INTERVAL_MS, type AnswerCount, countAnswer } from './answers.ts';
 import { createBackoff } from './backoff.ts';
+import { createFights } from './fights.ts';
 import { createLagTracker, type Lag } from './lag.ts';
 import { type Looker, lookMeanwhile, type Memory, type View } from './look.ts';
 import type { ReconcileOutcome } from './outcome.ts';
@@ -22,10 +24,12 @@ const NEWS_INTERVAL_MS = ANSWER_INTERVAL_MS;
 const UDEV_TIMEOUT_MS = 5_000;
 const UDEV_POLL_MS = 200;
 
-export interface MetadataHealth {
+export interface Health {
   /** Milliseconds since the last good answer of this process; null before the first. */
   readonly ageMs: number | null;
   readonly failure: AgentError | null;
+  /** What somebody else keeps undoing. */
+  readonly fights: ReadonlyMap<MacAddress, string>;
   /** By private address. */
   readonly publicAddresses: ReadonlyMap<IpAddress, IpAddress>;
 }
@@ -38,7 +42,7 @@ export interface Service {
   looker(): Looker;
   /** From now on with this one: the configuration has changed. The one before is closed. */
   replace(reconciler: Omit<Reconciler, 'memory'>): Promise<void>;
-  health(): MetadataHealth;
+  health(): Health;
   /** Ends what is under way in good order. */
   stop(): Promise<void>;
 }
@@ -63,6 +67,7 @@ class ReconcilingService implements Service {
   readonly #log: Log;
   readonly #onRun: ServiceOptions['onRun'];
   readonly #backoff = createBackoff();
+  readonly #fights = createFights();
   readonly #publicAddresses = createPublicAddresses();
   readonly #lagTracker = createLagTracker();
   readonly #runner = createRunner<Trigger>((triggers) => this.#run(triggers));
@@ -72,6 +77,7 @@ class ReconcilingService implements Service {
       return this.#lag.newcomers;
     },
     paused: () => this.#backoff.paused(performance.now()),
+    isFought: (step) => this.#fights.isPaused(step, performance.now()),
   };
   /** What is being read when the end comes was cut short by us, and says nothing of the metadata. */
   readonly #end = new AbortController();
@@ -96,7 +102,10 @@ class ReconcilingService implements Service {
   }
 
   exclusive<T>(work: (reconciler: Reconciler) => Promise<T>): Promise<T> {
-    return this.#runner.exclusive(() => work(this.#reconciler));
+    return this.#runner.exclusive(() => {
+      this.#fights.forget();
+      return work(this.#reconciler);
+    });
   }
 
   looker(): Looker {
@@ -109,12 +118,18 @@ class ReconcilingService implements Service {
       this.#reconciler = { ...next, memory: this.#memory };
       this.#answers = null;
       this.#failure = null;
+      this.#fights.forget();
     });
   }
 
-  health(): MetadataHealth {
+  health(): Health {
     const ageMs = this.#answeredAt === null ? null : performance.now() - this.#answeredAt;
-    return { ageMs, failure: this.#failure, publicAddresses: this.#publicAddresses.known() };
+    return {
+      ageMs,
+      failure: this.#failure,
+      fights: this.#fights.reasons(performance.now()),
+      publicAddresses: this.#publicAddresses.known(),
+    };
   }
 
   async stop(): Promise<void> {
@@ -151,6 +166,7 @@ class ReconcilingService implements Service {
     const request = { trigger, selection: null };
     const outcome = await settle(this.#reconciler, request, { view, trustsLinks, isConfirmed }, startedAt);
     this.#noteFailures(outcome, view);
+    this.#noteFights(outcome);
     this.#setAlarm(view, outcome);
     if (this.#failure === null) {
       const { nics } = view.reading.metadata;
@@ -178,7 +194,9 @@ class ReconcilingService implements Service {
     if (this.#failure !== null) this.#log.info({}, 'metadata available again');
     this.#failure = null;
     this.#answeredAt = performance.now();
-    this.#answers = countAnswer(this.#answers, fetched.metadata, this.#answeredAt);
+    const known = this.#answers;
+    this.#answers = countAnswer(known, fetched.metadata, this.#answeredAt);
+    if (this.#answers.metadata !== known?.metadata) this.#fights.forget();
     return fetched;
   }
 
@@ -189,17 +207,27 @@ class ReconcilingService implements Service {
     for (const mac of failed) if (!touched.has(mac)) this.#backoff.failed(mac, performance.now());
   }
 
+  #noteFights({ steps }: ReconcileOutcome): void {
+    for (const step of this.#fights.done(steps, performance.now())) {
+      const { mac, interface: ifname } = step;
+      this.#log.warn({ mac, interface: ifname, step: describeStep(step) }, 'somebody else keeps undoing it');
+    }
+  }
+
   /** For what is waited for; everything else rings by itself, the timer at the latest. */
   #setAlarm({ plan }: View, { held }: ReconcileOutcome): void {
     const isWaitedFor = (reason: string): boolean => plan.deferrals.some((entry) => entry.reason === reason);
     this.#unreadySince = isWaitedFor('not-ready') ? (this.#unreadySince ?? performance.now()) : null;
     const { newcomers, departed } = this.#lag;
-    const isUnconfirmed = held.length > 0 && this.#failure === null;
+    const now = performance.now();
+    const isUnconfirmed =
+      this.#failure === null && held.some((step) => step.withdrawal && !this.#fights.isPaused(step, now));
     const awaitsNews = newcomers.size > 0 || departed.size > 0 || isUnconfirmed;
     const delay = Math.min(
       this.#unreadySince === null ? Number.POSITIVE_INFINITY : UDEV_POLL_MS,
       awaitsNews ? NEWS_INTERVAL_MS : Number.POSITIVE_INFINITY,
-      this.#backoff.nextDelay(performance.now()) ?? Number.POSITIVE_INFINITY,
+      this.#backoff.nextDelay(now) ?? Number.POSITIVE_INFINITY,
+      this.#fights.nextDelay(now) ?? Number.POSITIVE_INFINITY,
     );
     if (Number.isFinite(delay)) this.#alarm = setTimeout(() => this.ring('metadata'), delay);
   }

@@ -54,6 +54,8 @@ export interface StatusInput {
   readonly desired: DesiredState;
   readonly plan: Plan;
   readonly config: Config;
+  /** What somebody else keeps undoing, in words. */
+  readonly fights: ReadonlyMap<MacAddress, string>;
 }
 
 /** Every NIC that the last good answer lists, and those that are gone but not cleared; the primary first. */
@@ -96,7 +98,10 @@ function nicStatus(mac: MacAddress, input: StatusInput): NicStatus {
   };
 }
 
-function stateOf(mac: MacAddress, { desired, plan, host }: StatusInput): Pick<NicStatus, 'state' | 'reason'> {
+function stateOf(
+  mac: MacAddress,
+  { desired, plan, host, fights }: StatusInput,
+): Pick<NicStatus, 'state' | 'reason'> {
   const deferral = desired.deferrals.find((entry) => entry.mac === mac);
   if (deferral !== undefined) return { state: stateOfDeferral(deferral), reason: deferral.detail };
   const steps = plan.steps.filter((step) => step.mac === mac);
@@ -104,6 +109,8 @@ function stateOf(mac: MacAddress, { desired, plan, host }: StatusInput): Pick<Ni
   if (problem !== undefined) return { state: 'degraded', reason: problem.message };
   const [first, ...others] = steps;
   if (first === undefined) return { state: 'in-sync', reason: null };
+  const fight = fights.get(mac);
+  if (fight !== undefined) return { state: 'degraded', reason: fight };
   const failure = host.state.lastRun?.failures.find((entry) => entry.mac === mac);
   if (failure !== undefined) return { state: 'failed', reason: failure.message };
   if (desired.interfaces.some((nic) => nic.mac === mac && !nic.attached)) {

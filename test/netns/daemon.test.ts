@@ -20,6 +20,7 @@ const ENI_ADDRESSES = addressRange('10.0.1.4', 10);
 /** Long enough for what an own change might ring, short against the interval of 10 s. */
 const QUIET_MS = 1_000;
 const REPAIR_DEADLINE_MS = 1_000;
+const RP_FILTER = '/proc/sys/net/ipv4/conf/eth0/rp_filter';
 
 async function tableOf(vm: Vm, table: number): Promise<string> {
   return (await vm.tryRun('ip', ['route', 'show', 'table', String(table)])).stdout;
@@ -72,6 +73,60 @@ describe('drift', () => {
     await lab.vm.run('ip', ['link', 'set', 'eth1', 'down']);
     await waitForNetwork(lab.vm, network);
     expect(brokenCells(await lab.matrix([VM_ADDRESS, ...ENI_ADDRESSES]))).toEqual([]);
+  });
+
+  test('what somebody deletes again and again comes back less and less often, and the status says what', async () => {
+    const lab = await openLab();
+    const { mac } = await lab.attachEni({ addresses: ENI_ADDRESSES });
+    const daemon = await lab.vm.startDaemon();
+    await daemon.waitForStatus(inSync(mac));
+    const rule = ['from', '10.0.1.7', 'lookup', '21001', 'priority', '21001'];
+    const read = async () => (await lab.vm.run('ip', ['rule'])).stdout.includes('from 10.0.1.7 ');
+    const comesBack = () =>
+      until({
+        what: 'the rule is back',
+        read,
+        holds: (isThere) => isThere,
+        deadlineMs: 2 * REPAIR_DEADLINE_MS,
+      });
+    for (let times = 0; times < 5; times += 1) {
+      await lab.vm.run('ip', ['rule', 'del', ...rule]);
+      await comesBack();
+    }
+    await daemon.waitForLog((log) => alarms(log).length > 0);
+    await lab.vm.run('ip', ['rule', 'del', ...rule]);
+    const status = await daemon.waitForStatus(({ state }) => state === 'degraded');
+    expect(status.interfaces.find((nic) => nic.mac === mac)?.reason).toMatch(
+      /^somebody else keeps undoing it: adding rule from 10\.0\.1\.7 .* on eth1, 6 times; again in 1 s$/,
+    );
+    await comesBack();
+    await daemon.waitForStatus(inSync(mac));
+    // Its 2 s are over at once when the operator asks.
+    await lab.vm.run('ip', ['rule', 'del', ...rule]);
+    expect((await lab.vm.agent(['reconfigure'])).exitCode).toBe(0);
+    expect(await read()).toBe(true);
+    expect(alarms(daemon.log()).map(({ msg }) => msg)).toEqual(['somebody else keeps undoing it']);
+  });
+
+  test('a sysctl that somebody sets again and again is set back within a second three times, and then left to them', async () => {
+    const lab = await openLab();
+    const { mac } = await lab.attachEni({ addresses: ['10.0.1.4'] });
+    const daemon = await lab.vm.startDaemon();
+    await daemon.waitForStatus(inSync(mac));
+    const read = async () => (await lab.vm.run('cat', [RP_FILTER])).stdout;
+    const deadlineMs = REPAIR_DEADLINE_MS;
+    for (let times = 0; times < 3; times += 1) {
+      await lab.vm.run('sh', ['-c', `echo 1 > ${RP_FILTER}`]);
+      await until({ what: 'loose again', read, holds: (value) => value === '2', deadlineMs });
+    }
+    await lab.vm.run('sh', ['-c', `echo 1 > ${RP_FILTER}`]);
+    const status = await daemon.waitForStatus(({ state }) => state === 'degraded');
+    expect(status.interfaces[0]?.reason).toMatch(
+      /rp_filter=2 on eth0, 4 times; left to them until `eni-agent reconfigure`$/,
+    );
+    expect(await read()).toBe('1');
+    expect((await lab.vm.agent(['reconfigure'])).exitCode).toBe(0);
+    expect(await read()).toBe('2');
   });
 
   test('what the daemon changes itself rings no second run', async () => {

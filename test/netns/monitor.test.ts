@@ -89,6 +89,11 @@ async function ip(line: string): Promise<string> {
   return stdout;
 }
 
+async function writeSysctl(link: string, name: string, value: number): Promise<void> {
+  const write = `echo ${value} > /proc/sys/net/ipv4/conf/${link}/${name}`;
+  await execa('nsenter', ['--net', '-t', String(probe.pid), 'sh', '-c', write]);
+}
+
 async function ask(command: ProbeCommand): Promise<readonly number[]> {
   const answered = new Promise<readonly number[]>((resolve) => {
     const take = (message: ProbeReply | ProbeEvent): void => {
@@ -298,6 +303,19 @@ describe('of what others do', () => {
     expect(await kindsRung()).toEqual(['route']);
     await ip('route del default metric 100');
     expect(await kindsRung()).toEqual(['route']);
+  });
+
+  test('rp_filter rings, of a NIC and of all, though we had set it', async () => {
+    await attach();
+    expect(await kindsRung()).toEqual([]);
+    await writeSysctl('mo0', 'rp_filter', 1);
+    expect(await kindsRung()).toEqual(['sysctl']);
+    await change(sysctlRequest(index, 'rp_filter', 2));
+    expect(await kindsRung()).toEqual([]);
+    await writeSysctl('all', 'rp_filter', 1);
+    expect(await kindsRung()).toEqual(['sysctl']);
+    await writeSysctl('all', 'rp_filter', 0);
+    expect(await kindsRung()).toEqual(['sysctl']);
   });
 
   test('a link that goes down and up again rings both times, though we had set it up', async () => {

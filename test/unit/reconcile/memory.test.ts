@@ -1,9 +1,13 @@
 /** What the daemon remembers from one run to the next. */
 import { describe, expect, test } from 'vitest';
+import type { Step } from '../../../src/model/plan.ts';
+import { describeAction } from '../../../src/plan/describe.ts';
 import { type AnswerCount, countAnswer } from '../../../src/reconcile/answers.ts';
 import { createBackoff } from '../../../src/reconcile/backoff.ts';
+import { createFights } from '../../../src/reconcile/fights.ts';
 import { createLagTracker } from '../../../src/reconcile/lag.ts';
-import { eni, instance, link, macOf, otherLink } from '../builders.ts';
+import { configOf, eni, hostOf, instance, link, macOf, otherLink } from '../builders.ts';
+import { lookAt } from '../simulator.ts';
 
 const ONE = instance([eni(1, '10.0.0.4/24', '10.0.0.1')]);
 const TWO = instance([eni(1, '10.0.0.4/24 10.0.0.5/24', '10.0.0.1')]);
@@ -51,6 +55,70 @@ describe('a NIC that fails', () => {
     expect(backoff.nextDelay(0)).toBe(1000);
     backoff.forget();
     expect(backoff.paused(0)).toEqual(new Set());
+  });
+});
+
+describe('what somebody else undoes', () => {
+  const { steps } = lookAt({
+    metadata: ONE,
+    host: hostOf({ links: [link(1, 'eth0', { addresses: '10.0.0.4/24' })] }),
+    config: configOf({ routing: { primary: 'always' } }),
+  }).plan;
+  const [step, other] = steps.filter(({ kind }) => kind === 'add-route');
+  const sysctl = {
+    ...step,
+    kind: 'set-sysctl',
+    arguments: { linkIndex: 1, name: 'rp_filter', value: 2, before: 1 },
+  };
+  if (step === undefined || other === undefined) throw new Error('no steps');
+
+  /** Done so often, a tenth of a second apart. */
+  function fightOf(what: Step, times: number) {
+    const fights = createFights();
+    const begun = Array.from({ length: times }, (_, index) => fights.done([what], index * 100)).flat();
+    return { fights, begun, now: (times - 1) * 100 };
+  }
+
+  test('is put back at once five times, then after 1 s, twice as long each time, at most 5 minutes', () => {
+    const delays = Array.from({ length: 16 }, (_, index) => {
+      const { fights, now } = fightOf(step, index + 1);
+      return fights.nextDelay(now);
+    });
+    const seconds = [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300];
+    expect(delays).toEqual([null, null, null, null, null, ...seconds.map((delay) => delay * 1_000)]);
+  });
+
+  test('is told once, and nothing but it is left alone', () => {
+    const { fights, begun, now } = fightOf(step, 8);
+    expect(begun).toEqual([step]);
+    expect(fights.isPaused(step, now + 3_999)).toBe(true);
+    expect(fights.isPaused(step, now + 4_000)).toBe(false);
+    expect(fights.isPaused(other, now)).toBe(false);
+    expect([...fights.reasons(now)]).toEqual([
+      [macOf(1), `somebody else keeps undoing it: ${describeAction(step)}, 8 times; again in 4 s`],
+    ]);
+  });
+
+  test('is no fight when we took it back ourselves, when it stayed for a minute, or when something else is wanted', () => {
+    const opposite = { ...step, kind: 'remove-route' } as Step;
+    const alternating = createFights();
+    for (let index = 0; index < 20; index += 1) alternating.done([index % 2 === 0 ? step : opposite], index);
+    expect(alternating.nextDelay(20)).toBeNull();
+    const { fights, now } = fightOf(step, 5);
+    fights.done([step], now + 60_001);
+    expect(fights.nextDelay(now + 60_001)).toBeNull();
+    const fought = fightOf(step, 9);
+    fought.fights.forget();
+    expect(fought.fights.isPaused(step, fought.now)).toBe(false);
+  });
+
+  test('is given up when it is a sysctl, however seldom it happens', () => {
+    const fights = createFights();
+    const hours = [0, 1, 2, 3].map((hour) => hour * 3_600_000);
+    expect(hours.flatMap((now) => fights.done([sysctl as Step], now))).toEqual([sysctl]);
+    expect(fights.isPaused(sysctl as Step, Number.MAX_SAFE_INTEGER)).toBe(true);
+    expect(fights.nextDelay(0)).toBe(Number.POSITIVE_INFINITY);
+    expect(fights.reasons(0).get(macOf(1))).toMatch(/, 4 times; left to them until `eni-agent reconfigure`$/);
   });
 });
 

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Link } from '../../../src/model/host.ts';
 import type { InstanceMetadata } from '../../../src/model/metadata.ts';
+import type { MacAddress } from '../../../src/model/net.ts';
 import type { NicState } from '../../../src/model/state.ts';
 import {
   type NicStatus,
@@ -44,9 +45,9 @@ function worldOf({ links, metadata, config, files, nic }: Case): World {
   return { metadata: metadata ?? BOTH, host, config: configOf(config) };
 }
 
-function statusesOf(world: World): readonly NicStatus[] {
+function statusesOf(world: World, fights = new Map<MacAddress, string>()): readonly NicStatus[] {
   const { metadata: answer, host, config } = world;
-  return nicStatuses({ answer, host, config, ...lookAt(world) });
+  return nicStatuses({ answer, host, config, fights, ...lookAt(world) });
 }
 
 function secondaryOf(world: World): NicStatus {
@@ -127,6 +128,18 @@ describe('the state of a NIC', () => {
     if (reason === null) expect(nic.reason).toBeNull();
     else expect(nic.reason).toMatch(reason);
   });
+});
+
+test('what somebody else keeps undoing degrades a NIC only while it is undone', () => {
+  const settled = runOnce(worldOf({}));
+  const fights = new Map([[macOf(2), 'somebody else keeps undoing it']]);
+  const statesOf = (world: World) => statusesOf(world, fights).map(({ state, reason }) => [state, reason]);
+  expect(statesOf(settled)).toEqual([
+    ['in-sync', null],
+    ['in-sync', null],
+  ]);
+  const undone = { ...settled, host: { ...settled.host, rules: [] } };
+  expect(statesOf(undone)[1]).toEqual(['degraded', 'somebody else keeps undoing it']);
 });
 
 describe('the state of an address', () => {
