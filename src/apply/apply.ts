@@ -11,6 +11,8 @@ import { type Kernel, rollBack, runTransaction } from './transaction.ts';
 export interface Applier {
   readonly kernel: Kernel;
   readonly paths: Paths;
+  /** Told of every file of the distribution that was written or removed, where it is below the root. */
+  readonly onFile?: (file: string) => void;
 }
 
 /** What was done for one NIC, waiting for the verdict of the verification. */
@@ -61,13 +63,13 @@ function transactions(steps: readonly Step[]): readonly (readonly Step[])[] {
 async function applyGroup(
   mac: MacAddress,
   steps: readonly Step[],
-  { kernel, paths }: Applier,
+  { kernel, paths, onFile = () => {} }: Applier,
 ): Promise<Applied> {
   const fileSteps = steps.filter(isFileStep);
   const kernelSteps = steps.filter((step): step is KernelStep => !isFileStep(step));
   const [transaction, files] = await Promise.all([
     runTransaction(kernel, kernelSteps),
-    prepareFiles(fileSteps, paths).catch(errorMessage),
+    prepareFiles(fileSteps, paths, onFile).catch(errorMessage),
   ]);
   const { done, failure } = transaction;
   if (failure !== null) discard(files);

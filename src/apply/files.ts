@@ -38,7 +38,11 @@ export interface PreparedFiles {
   discard(): void;
 }
 
-export async function prepareFiles(steps: readonly FileStep[], paths: Paths): Promise<PreparedFiles> {
+export async function prepareFiles(
+  steps: readonly FileStep[],
+  paths: Paths,
+  onFile: (file: string) => void,
+): Promise<PreparedFiles> {
   const settled = await Promise.allSettled(steps.map((step) => prepare(step, paths)));
   const prepared = settled.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
   const discard = (): void => {
@@ -57,6 +61,8 @@ export async function prepareFiles(steps: readonly FileStep[], paths: Paths): Pr
       } catch (error) {
         discard();
         throw error;
+      } finally {
+        for (const step of steps) onFile(paths.below(step.arguments.path));
       }
       const directories = new Set(steps.map((step) => path.dirname(paths.below(step.arguments.path))));
       for (const directory of directories) await syncDirectory(directory);

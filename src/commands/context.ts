@@ -76,11 +76,13 @@ export async function createReconciler(
   { templateDirectory }: Environment,
   { config, paths, log }: Context,
   rtnetlink: Rtnetlink,
+  onFile: (file: string) => void = () => {},
 ): Promise<Omit<Reconciler, 'memory'>> {
   const templates = await findTemplates(templateDirectory, paths);
   const provider = createProvider(config.metadata, paths);
   const kernel = { rtnetlink, quirks: { onlink: needsOnlink(os.release()) }, words: describeAction };
-  return { provider, observer: { rtnetlink, paths }, config, templates, applier: { kernel, paths }, log };
+  const applier = { kernel, paths, onFile };
+  return { provider, observer: { rtnetlink, paths }, config, templates, applier, log };
 }
 
 /** The shipped templates, each replaced by the operator's of that name where there is one. */

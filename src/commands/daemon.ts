@@ -9,6 +9,7 @@ import { createService, type Service } from '../reconcile/service.ts';
 import { startWake, type Wake } from '../reconcile/wake.ts';
 import { type ControlHandlers, startControlServer } from '../system/control-socket.ts';
 import { createNotifier, type Notifier } from '../system/notify.ts';
+import { createOwnFiles, type OwnFiles } from '../system/own-files.ts';
 import { type Context, createContext, createReconciler, type Environment } from './context.ts';
 import { EXIT, type ExitCode } from './exit-codes.ts';
 import { toDocument, toReleased } from './outcome-document.ts';
@@ -19,6 +20,7 @@ interface Daemon {
   readonly environment: Environment;
   readonly rtnetlink: Rtnetlink;
   readonly service: Service;
+  readonly ownFiles: OwnFiles;
   readonly notifier: Notifier;
   readonly current: Current;
 }
@@ -35,17 +37,25 @@ export async function runDaemon(environment: Environment): Promise<ExitCode> {
   const rtnetlink = openRtnetlink();
   const current: Current = { context };
   const bell = createBell();
+  const ownFiles = createOwnFiles();
   const wake = startWake({
     paths: context.paths,
     resyncInterval: () => current.context.config.daemon.resyncIntervalMs,
     isOwnPort: (port) => port === rtnetlink.port,
+    isOwnFile: ownFiles.isAsLeft,
     onWake: bell.ring,
     log: context.log,
   });
   try {
     const listening = expecting(rtnetlink, wake.monitor);
     await serve(
-      { environment, current, rtnetlink: listening, notifier: createNotifier(process.env, context.log) },
+      {
+        environment,
+        current,
+        ownFiles,
+        rtnetlink: listening,
+        notifier: createNotifier(process.env, context.log),
+      },
       wake,
       bell,
     );
@@ -74,10 +84,10 @@ function createBell(): Bell {
 }
 
 async function serve(parts: Omit<Daemon, 'service'>, wake: Wake, bell: Bell): Promise<void> {
-  const { current, environment, rtnetlink, notifier } = parts;
+  const { current, environment, rtnetlink, ownFiles, notifier } = parts;
   const { log, paths } = current.context;
   const watchers = new Set<() => void>();
-  const reconciler = await createReconciler(environment, current.context, rtnetlink);
+  const reconciler = await createReconciler(environment, current.context, rtnetlink, ownFiles.changed);
   const onRun = (): void => {
     for (const notify of watchers) notify();
   };
@@ -115,12 +125,12 @@ function nextStopSignal(): Promise<string> {
 
 /** Invalid configuration changes nothing but the log. */
 async function reload(daemon: Daemon): Promise<void> {
-  const { environment, rtnetlink, service, notifier, current } = daemon;
+  const { environment, rtnetlink, ownFiles, service, notifier, current } = daemon;
   const { log } = current.context;
   notifier.reloading();
   try {
     const context = { ...(await createContext(environment, 'daemon')), log };
-    await service.replace(await createReconciler(environment, context, rtnetlink));
+    await service.replace(await createReconciler(environment, context, rtnetlink, ownFiles.changed));
     current.context = context;
     log.info({}, 'configuration loaded');
     service.ring('config');

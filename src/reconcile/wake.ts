@@ -8,15 +8,18 @@ import { type FSWatcher, watch } from 'chokidar';
 import { errorMessage } from '../errors.ts';
 import { type Monitor, openMonitor } from '../kernel/monitor.ts';
 import type { Log } from '../log.ts';
+import { isOriginal, SCRIPT_KINDS } from '../model/files.ts';
 import type { Trigger } from '../model/state.ts';
 import type { Paths } from '../system/paths.ts';
 
 export interface WakeOptions {
-  readonly paths: Pick<Paths, 'below' | 'config' | 'templates' | 'wake'>;
+  readonly paths: Pick<Paths, 'below' | 'config' | 'networkScripts' | 'templates' | 'wake'>;
   /** Milliseconds; asked each time, since the configuration may change. */
   readonly resyncInterval: () => number;
   /** Whether a socket of ours made a change in the kernel. */
   readonly isOwnPort: (port: number) => boolean;
+  /** Whether a file is as we wrote or removed it. */
+  readonly isOwnFile: (file: string) => boolean;
   readonly onWake: (trigger: Trigger) => void;
   readonly log: Log;
 }
@@ -35,6 +38,7 @@ const LARGEST_JITTER = 0.2;
 /** An editor writes in several steps; and for 50 ms after a change of a file chokidar says nothing of the next. */
 const QUIET_MS = 60;
 const TEMPLATE_SUFFIX = '.eta';
+const SCRIPT = new RegExp(`^(${SCRIPT_KINDS.join('|')})-`);
 
 export function startWake(options: WakeOptions): Wake {
   const { onWake } = options;
@@ -82,8 +86,9 @@ interface WatchedFiles {
 }
 
 /** `/etc` and `/run` are watched for what may appear in them, and nothing else below them is. */
-function watchFiles({ paths, onWake, log }: WakeOptions): WatchedFiles {
+function watchFiles({ paths, isOwnFile, onWake, log }: WakeOptions): WatchedFiles {
   const config = debounce(() => onWake('config'));
+  const scripts = debounce(() => onWake('wake'));
   const wake = ringTwice(paths.wake, () => onWake('wake'));
   const watcher = watch([paths.below('/etc'), paths.below('/run')], {
     ignoreInitial: true,
@@ -94,7 +99,9 @@ function watchFiles({ paths, onWake, log }: WakeOptions): WatchedFiles {
   });
   watcher.on('all', (event, file, stats) => {
     if (event === 'addDir' || event === 'unlinkDir') return;
-    if (file !== paths.wake) config.ring();
+    if (path.dirname(file) === paths.networkScripts) {
+      if (!isOwnFile(file)) scripts.ring();
+    } else if (file !== paths.wake) config.ring();
     else if (event !== 'unlink') wake.ring(stats?.mtimeMs);
   });
   watcher.on('error', (problem) => {
@@ -104,6 +111,7 @@ function watchFiles({ paths, onWake, log }: WakeOptions): WatchedFiles {
     ready: readiness(watcher),
     close: async () => {
       config.stop();
+      scripts.stop();
       wake.stop();
       await watcher.close();
     },
@@ -157,9 +165,12 @@ function readiness(watcher: FSWatcher): Promise<void> {
 }
 
 /** The files, and the folders that lead to them. */
-function isOfInterest(file: string, { config, templates, wake }: WakeOptions['paths']): boolean {
-  if (path.dirname(file) === templates) return file.endsWith(TEMPLATE_SUFFIX);
-  return [config, templates, wake].some(
+function isOfInterest(file: string, paths: WakeOptions['paths']): boolean {
+  const { config, networkScripts, templates, wake } = paths;
+  const folder = path.dirname(file);
+  if (folder === templates) return file.endsWith(TEMPLATE_SUFFIX);
+  if (folder === networkScripts) return SCRIPT.test(path.basename(file)) && !isOriginal(file);
+  return [config, networkScripts, templates, wake].some(
     (target) => target === file || target.startsWith(`${file}${path.sep}`),
   );
 }

@@ -1,4 +1,5 @@
 /** The daemon as a process: quick without help of others, quiet, repairing, and gone when it is told to. */
+import { appendFile, rm } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { brokenCells } from '../lab/cells.ts';
@@ -62,6 +63,21 @@ describe('drift', () => {
     const deadlineMs = REPAIR_DEADLINE_MS;
     await until({ what: 'table 21001 is back', read, holds: (table) => table === before, deadlineMs });
     expect(brokenCells(await lab.matrix([VM_ADDRESS, ...ENI_ADDRESSES]))).toEqual([]);
+  });
+
+  test('a file of ours that somebody edits or removes is right within a second', async () => {
+    const lab = await openLab();
+    const { mac } = await lab.attachEni({ addresses: ['10.0.1.4'] });
+    const daemon = await lab.vm.startDaemon();
+    await daemon.waitForStatus(inSync(mac));
+    const [ifcfg, rule] = ['ifcfg-eth1', 'rule-eth1'].map((name) =>
+      lab.vm.path(`/etc/sysconfig/network-scripts/${name}`),
+    ) as [string, string];
+    const before = await networkOf(lab.vm);
+    await appendFile(ifcfg, 'GATEWAY=10.0.1.1\n');
+    await rm(rule);
+    await waitForNetwork(lab.vm, before, REPAIR_DEADLINE_MS);
+    expect(alarms(daemon.log())).toEqual([]);
   });
 
   test('a link that is set down by hand is set up again', async () => {

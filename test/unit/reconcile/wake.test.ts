@@ -1,10 +1,12 @@
 /** What rings, with real files, a real clock and real signals. What the kernel says is in test/netns/monitor.test.ts. */
+import { rmSync, writeFileSync } from 'node:fs';
 import { mkdir, rename, rm, utimes, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Trigger } from '../../../src/model/state.ts';
 import { startWake, type Wake, type WakeOptions, withJitter } from '../../../src/reconcile/wake.ts';
+import { createOwnFiles } from '../../../src/system/own-files.ts';
 import { createPaths, type Paths } from '../../../src/system/paths.ts';
 import { makeFolder, removeFolder } from '../system/script.ts';
 
@@ -34,6 +36,7 @@ async function start(options: Partial<WakeOptions> = {}): Promise<void> {
     paths,
     resyncInterval: () => HOUR_MS,
     isOwnPort: () => false,
+    isOwnFile: () => false,
     // The kernel of the machine that the tests run on may have its own to say.
     onWake: (trigger) => trigger !== 'link' && trigger !== 'kernel' && rung.push(trigger),
     log,
@@ -123,6 +126,38 @@ describe('the configuration', () => {
     await start();
     process.emit('SIGHUP');
     await rings('config');
+  });
+});
+
+describe("the distribution's files", () => {
+  test('ring when others write or remove one, and not as we left them', async () => {
+    const own = createOwnFiles();
+    await mkdir(paths.networkScripts, { recursive: true });
+    const pathOf = (name: string): string => path.join(paths.networkScripts, name);
+    writeFileSync(pathOf('route-eth1'), 'ours\n');
+    await start({ isOwnFile: own.isAsLeft });
+    for (const file of [pathOf('ifcfg-eth1'), pathOf('rule-eth1')]) {
+      writeFileSync(file, 'ours\n');
+      own.changed(file);
+    }
+    rmSync(pathOf('route-eth1'));
+    own.changed(pathOf('route-eth1'));
+    for (const name of ['.ifcfg-eth1.eni-agent-tmp', 'ifcfg-eth1.orig', 'readme'])
+      await writeFile(pathOf(name), '');
+    // What has not rung when the second of these does, which come later one after the other, will not ring.
+    await mkdir(path.dirname(paths.config));
+    for (const rings of [1, 2]) {
+      await writeFile(paths.config, `# ${rings}\n`);
+      await expect
+        .poll(() => rung.filter((each) => each === 'config').length, { timeout: 10_000, interval: 5 })
+        .toBe(rings);
+    }
+    expect(rung).toEqual(['config', 'config']);
+    rung = [];
+    await writeFile(pathOf('ifcfg-eth1'), 'theirs\n');
+    await rings('wake');
+    await rm(pathOf('rule-eth1'));
+    await rings('wake');
   });
 });
 

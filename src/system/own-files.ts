@@ -1,0 +1,25 @@
+/** Files as we left them, so that a watcher that hears of one can tell whether that is news. */
+import { statSync } from 'node:fs';
+
+export interface OwnFiles {
+  /** It was written or removed just now. */
+  readonly changed: (file: string) => void;
+  /** Nobody has written, replaced or removed it since. */
+  readonly isAsLeft: (file: string) => boolean;
+}
+
+export function createOwnFiles(): OwnFiles {
+  const left = new Map<string, string>();
+  return {
+    changed: (file) => {
+      left.set(file, identify(file));
+    },
+    isAsLeft: (file) => left.get(file) === identify(file),
+  };
+}
+
+/** '' for what is not there. */
+function identify(file: string): string {
+  const stats = statSync(file, { bigint: true, throwIfNoEntry: false });
+  return stats === undefined ? '' : `${stats.ino} ${stats.mtimeNs} ${stats.size}`;
+}
