@@ -107,7 +107,7 @@ const route = v.pipe(
 const interfaceEntry = v.pipe(
   mapping({
     match,
-    manage: v.optional(yesOrNo, true),
+    manage: v.nullish(yesOrNo, null),
     mtu: v.nullish(integer(MTU.min, MTU.max), null),
     excludeAddresses: list(excluded, []),
     addresses: list(interfaceAddress, []),

@@ -205,7 +205,7 @@ function goneNics({ metadata, host, config }: DesiredInput): readonly GoneNic[] 
     .filter(([mac, { detachedAt }]) => detachedAt === null && !listed.has(mac))
     .filter(([mac]) => !host.state.released.some((released) => released === mac))
     .map(([mac, nic]) => ({ mac: mac as MacAddress, nic, link: findLink(mac as MacAddress, host.links) }))
-    .filter(({ mac, link }) => link === undefined || formerConfig(mac, host, config).manage);
+    .filter(({ mac, link }) => link === undefined || formerConfig(mac, host, config).manage !== false);
 }
 
 function withdrawn(

@@ -26,7 +26,7 @@ export interface CloudNics {
 
 const DEFAULT_INTERFACE: InterfaceConfig = {
   match: {},
-  manage: true,
+  manage: null,
   mtu: null,
   excludeAddresses: [],
   addresses: [],
@@ -80,10 +80,18 @@ function putOff({
   host,
 }: Candidate): Pick<Deferral, 'reason' | 'detail'> | undefined {
   if (host.state.released.includes(mac)) return { reason: 'released', detail: releasedDetail(mac, link) };
-  if (!settings.manage) {
+  if (settings.manage === false) {
     return {
       reason: 'unmanaged',
       detail: 'the configuration says manage: false; what is there stays as it is',
+    };
+  }
+  if (settings.manage === null && host.containerNetwork !== null) {
+    return {
+      reason: 'unmanaged',
+      detail:
+        `a container network takes the ENIs of this VM for its pods (${host.containerNetwork}); to have this one managed ` +
+        `all the same, put in /etc/eni-agent/config.yaml: interfaces: [{ match: { mac: '${mac}' }, manage: true }]`,
     };
   }
   if (problem !== null)

@@ -21,7 +21,8 @@ export interface ExtraRoute {
 
 export interface InterfaceConfig {
   readonly match: InterfaceMatch;
-  readonly manage: boolean;
+  /** null: unless a container network takes the ENIs for its pods. */
+  readonly manage: boolean | null;
   /** Bytes; null leaves it alone. */
   readonly mtu: number | null;
   /** Networks whose addresses are never added and never removed; a single address is a /32 or /128. */

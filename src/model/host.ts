@@ -77,6 +77,8 @@ export interface HostState {
   readonly files: readonly HostFile[];
   /** The distribution's folder for network scripts exists. */
   readonly hasNetworkScripts: boolean;
+  /** What container network takes the ENIs for its pods, and how we know; null without one. */
+  readonly containerNetwork: string | null;
   /** net.ipv4.conf.all */
   readonly allSysctls: Sysctls;
   readonly state: AgentState;

@@ -7,6 +7,7 @@ import type { AgentState } from '../model/state.ts';
 import type { Paths } from '../system/paths.ts';
 import { identifyState, type ReadState, readState } from '../system/state-file.ts';
 import { readAllSysctls } from '../system/sysctl.ts';
+import { observeContainerNetwork } from './container-network.ts';
 import { observeFiles } from './files.ts';
 import { observeLinks } from './links.ts';
 
@@ -36,6 +37,7 @@ export async function observe({
   const stateIdentity = identifyState(paths);
   const { state, rejected } = readState(paths);
   const files = observeFiles(paths);
+  const containerNetwork = observeContainerNetwork(paths);
   const allSysctls = readAllSysctls();
   const [links, routes, rules] = await Promise.all([
     observeLinks(rtnetlink, paths),
@@ -45,7 +47,7 @@ export async function observe({
   return {
     at,
     stateIdentity,
-    host: { links, routes, rules, ...files, allSysctls, state: assume(state) },
+    host: { links, routes, rules, ...files, containerNetwork, allSysctls, state: assume(state) },
     rejectedState: rejected,
   };
 }

@@ -1,7 +1,10 @@
 /** One run after the other: plan, apply, apply again; assigned and unassigned addresses; selected NICs. */
+import { mkdir, writeFile } from 'node:fs/promises';
+import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { brokenCells } from '../lab/cells.ts';
 import { openLab } from '../lab/open-lab.ts';
+import { networkOf } from '../lab/settled.ts';
 import { addressRange, VM_ADDRESS } from '../lab/topology.ts';
 
 const ENI_ADDRESSES = addressRange('10.0.1.4', 10);
@@ -203,6 +206,46 @@ describe('names', () => {
   });
 });
 
+describe('a VM whose container network takes the ENIs for its pods', () => {
+  test.each([
+    ['by its plugin', '/opt/cni/bin/tke-route-eni', ''],
+    ['by its configuration', '/etc/cni/net.d/10-aws.conflist', '{ "plugins": [{ "type": "aws-cni" }] }'],
+    [
+      'Cilium in its ENI mode',
+      '/etc/cni/net.d/05-cilium.conf',
+      '{ "type": "cilium-cni", "eni": { "x": 1 } }',
+    ],
+  ])(
+    'known %s: nothing is touched, the status names the file, and what is to be managed can be said',
+    async (_, file, text) => {
+      const lab = await openLab();
+      const { mac } = await lab.attachEni({ addresses: ['10.0.1.4'] });
+      const other = await lab.attachEni({ addresses: ['10.0.2.4'] });
+      await mkdir(path.dirname(lab.vm.path(file)), { recursive: true });
+      await writeFile(lab.vm.path(file), text);
+      const before = await networkOf(lab.vm);
+      expect((await lab.vm.agent(['reconfigure'])).exitCode).toBe(0);
+      expect(await networkOf(lab.vm)).toBe(before);
+      expect((await lab.vm.agent(['status'])).stdout).toContain(file);
+      const config = `interfaces: [{ match: { mac: '${mac}' }, manage: true }]\n`;
+      expect((await lab.vm.agent(['reconfigure'], { config })).exitCode).toBe(0);
+      expect(brokenCells(await lab.matrix(['10.0.1.4']))).toEqual([]);
+      expect((await lab.vm.run('ip', ['addr', 'show', other.linkName])).stdout).not.toContain('10.0.2.4');
+    },
+  );
+
+  test('Cilium in another mode takes none', async () => {
+    const lab = await openLab();
+    await lab.attachEni({ addresses: ['10.0.1.4'] });
+    await mkdir(lab.vm.path('/etc/cni/net.d'), { recursive: true });
+    await writeFile(
+      lab.vm.path('/etc/cni/net.d/05-cilium.conflist'),
+      '{ "plugins": [{ "type": "cilium-cni" }] }',
+    );
+    expect((await lab.vm.agent(['plan', '--check'])).exitCode).toBe(5);
+  });
+});
+
 describe('selecting NICs', () => {
   test('configures the one that was named, by name or MAC, and what it needs on the primary', async () => {
     const lab = await openLab();
@@ -227,14 +270,6 @@ describe('selecting NICs', () => {
     expect(await lab.vm.snapshot({ identity: true })).toBe(before);
   });
 });
-
-/** Without the agent's own folders. */
-async function networkOf(vm: { snapshot(): Promise<string> }): Promise<string> {
-  return (await vm.snapshot())
-    .split('\n')
-    .filter((line) => !line.includes('eni-agent'))
-    .join('\n');
-}
 
 /** The calls of a trace that change files, the kernel's network, or start something; node's own start and its threads are not ours. */
 function changes(strace: string): readonly string[] {

@@ -139,6 +139,7 @@ export interface HostText {
   readonly nics?: Readonly<Record<MacAddress, NicState>>;
   readonly allSysctls?: Partial<HostState['allSysctls']>;
   readonly hasNetworkScripts?: boolean;
+  readonly containerNetwork?: string;
   readonly state?: Partial<AgentState>;
 }
 
@@ -153,6 +154,7 @@ export function hostOf(text: HostText): HostState {
     rules: (text.rules ?? []).map(rule),
     files: Object.entries(text.files ?? {}).map(([path, content]) => ({ path, content })),
     hasNetworkScripts: text.hasNetworkScripts ?? text.files !== undefined,
+    containerNetwork: text.containerNetwork ?? null,
     allSysctls: { rp_filter: 0, arp_ignore: 0, arp_announce: 0, promote_secondaries: 0, ...text.allSysctls },
     state: { ...EMPTY_STATE, nics: text.nics ?? {}, ...text.state },
   };
@@ -267,7 +269,7 @@ export function configOf(text: ConfigText = {}): Config {
     persistence: { ...DEFAULTS.persistence, ...text.persistence },
     interfaces: (text.interfaces ?? []).map((entry) => ({
       match: {},
-      manage: true,
+      manage: null,
       mtu: null,
       excludeAddresses: [],
       addresses: [],

@@ -91,7 +91,7 @@ describe('the contract’s interfaces entry', () => {
       },
       {
         match: { role: 'primary', name: 'eth0', subnet: '10.0.0.0/24' },
-        manage: true,
+        manage: null,
         mtu: null,
         excludeAddresses: [],
         addresses: [],

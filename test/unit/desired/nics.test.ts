@@ -25,10 +25,15 @@ interface Case {
   readonly metadata?: InstanceMetadata;
   readonly config?: ConfigText;
   readonly files?: Readonly<Record<string, string>>;
+  readonly containerNetwork?: string;
 }
 
-function worldOf({ links, metadata, config, files }: Case): World {
-  const host = hostOf({ links: links ?? [ETH0, ETH1], ...(files === undefined ? {} : { files }) });
+function worldOf({ links, metadata, config, files, containerNetwork }: Case): World {
+  const host = hostOf({
+    links: links ?? [ETH0, ETH1],
+    ...(files === undefined ? {} : { files }),
+    ...(containerNetwork === undefined ? {} : { containerNetwork }),
+  });
   return { metadata: metadata ?? TWO_NICS, host, config: configOf(config) };
 }
 
@@ -64,6 +69,15 @@ describe('a NIC is put off', () => {
       'the configuration says so',
       /manage: false/,
       { config: { interfaces: [{ match: { mac: macOf(2) }, manage: false }] } },
+    ],
+    [
+      'unmanaged',
+      'a container network takes the ENIs',
+      /takes the ENIs of this VM for its pods \(aws-cni, \/opt\/cni\/bin\/aws-cni\).*manage: true/,
+      {
+        containerNetwork: 'aws-cni, /opt/cni/bin/aws-cni',
+        config: { interfaces: [{ match: { role: 'primary' }, manage: true }] },
+      },
     ],
     [
       'unmanaged',
