@@ -4,7 +4,7 @@ import type { Deferral, DesiredFiles, DesiredInterface, DesiredState, NicProblem
 import { scriptPath, scriptPaths } from '../model/files.ts';
 import type { HostState, Link } from '../model/host.ts';
 import type { InstanceMetadata } from '../model/metadata.ts';
-import type { IpAddress, MacAddress } from '../model/net.ts';
+import { formatInterfaceAddress, type IpAddress, type MacAddress } from '../model/net.ts';
 import type { NicState } from '../model/state.ts';
 import type { Templates } from '../model/templates.ts';
 import { addressesToSet, excludedNetworks, type KnownNic, listedAddresses } from './addresses.ts';
@@ -144,6 +144,7 @@ function attached(nic: KnownNic, build: Build): DesiredInterface {
   const isRouted = nic.role === 'secondary' || build.needsPrimaryRouting;
   const owned = host.state.nics[nic.mac]?.addresses ?? [];
   const listedElsewhere = addressesOfOthers(nic, build.managed);
+  build.problems.push(...duplicates(nic));
   const isInvolved = build.managed.some(({ role }) => role === 'secondary') || addressesToSet(nic).length > 0;
   return {
     mac: nic.mac,
@@ -163,6 +164,19 @@ function attached(nic: KnownNic, build: Build): DesiredInterface {
     sysctls: isInvolved ? nicSysctls(nic, { host, config, cloudNics }) : [],
     files: nic.role === 'secondary' ? renderedFiles(nic, table, build) : null,
   };
+}
+
+function duplicates(nic: KnownNic): readonly NicProblem[] {
+  const { mac, link } = nic;
+  const listed = new Set<string>(listedAddresses(nic).map(({ address }) => address));
+  return link.addresses
+    .filter(({ address, duplicate }) => duplicate && listed.has(address))
+    .map((entry) => ({
+      mac,
+      message:
+        `address ${formatInterfaceAddress(entry)} on ${link.ifname}: another host of the subnet has it (duplicate address ` +
+        'detection failed), so the kernel does not use it; take it away there, then here, and it is set anew',
+    }));
 }
 
 function addressesOfOthers(nic: KnownNic, managed: readonly KnownNic[]): ReadonlySet<IpAddress> {

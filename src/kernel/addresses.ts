@@ -34,6 +34,7 @@ const IFA_LOCAL = 2;
 const IFA_BROADCAST = 4;
 const IFA_CACHEINFO = 6;
 const IFA_F_NODAD = 0x02;
+const IFA_F_DADFAILED = 0x08;
 /** A lifetime in seconds, meaning for ever (INFINITY_LIFE_TIME, net/addrconf.h). */
 const FOREVER = 0xffffffff;
 /** RFC 3021: the two addresses of a /31 are both hosts; a /32 has nobody to send a broadcast to. */
@@ -60,6 +61,7 @@ export function decodeKernelAddress(body: Uint8Array, family: Family): KernelAdd
     prefixLength: decodePrefixLength(readU8(body, 1), family),
     // The kernel gives IPv6 link-local addresses RT_SCOPE_LINK.
     scope: readU8(body, 3) === RT_SCOPE_UNIVERSE ? 'global' : 'other',
+    duplicate: family === 6 && (readU8(body, 2) & IFA_F_DADFAILED) !== 0,
   };
 }
 

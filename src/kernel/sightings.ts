@@ -129,7 +129,8 @@ function takeAddress(links: LinkSights, body: Uint8Array, isThere: boolean): Sig
   // An IPv6 address is announced as new when its duplicates have been looked for: we may be about to remove it by then.
   if (isThere && leaving.has(key)) return null;
   leaving.delete(key);
-  const isNews = addresses.get(key) !== isThere;
+  // That another host has it is found out long after it was added.
+  const isNews = addresses.get(key) !== isThere || address.duplicate;
   if (isThere) addresses.set(key, true);
   else addresses.delete(key);
   return isNews ? 'address' : null;

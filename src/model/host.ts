@@ -5,6 +5,8 @@ import type { Sysctls } from './sysctl.ts';
 
 export interface LinkAddress extends InterfaceAddress {
   readonly scope: 'global' | 'other';
+  /** IPv6: another host of the subnet has it, and the kernel does not use it (IFA_F_DADFAILED). */
+  readonly duplicate: boolean;
 }
 
 export interface Link {

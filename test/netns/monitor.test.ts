@@ -318,6 +318,16 @@ describe('of what others do', () => {
     expect(await kindsRung()).toEqual(['sysctl']);
   });
 
+  test('an IPv6 address of ours that turns out to be another host’s rings again', async () => {
+    await ip('-6 addr add 2001:db8:180::9/64 dev mo0p nodad');
+    await attach();
+    await kindsRung();
+    await ip('-6 addr add 2001:db8:180::9/64 dev mo0');
+    expect(await kindsRung()).toEqual(['address']);
+    await expect.poll(() => events, { timeout: SETTLE_MS, interval: 20 }).toContain('address');
+    expect(await ip('-6 addr show dev mo0')).toContain('dadfailed');
+  });
+
   test('a link that goes down and up again rings both times, though we had set it up', async () => {
     await attach();
     await ip('link set mo0 down');

@@ -121,7 +121,8 @@ export function link(n: number, ifname: string, text: LinkText = {}): Link {
 }
 
 export function asLinkAddress({ address, prefixLength }: InterfaceAddress): LinkAddress {
-  return { address, prefixLength, scope: address.startsWith('fe80:') ? 'other' : 'global' };
+  const scope = address.startsWith('fe80:') ? 'other' : 'global';
+  return { address, prefixLength, scope, duplicate: false };
 }
 
 /** A bridge or a tunnel: no MAC that any metadata lists. */

@@ -16,31 +16,37 @@ const CAPTURED = [
     '10.0.1.4/24 with the label eth1:v',
     4,
     '0218800004000000080001000a000104080002000a000104080004000a0001ff0b000300657468313a760000080008008000000014000600ffffffffffffffffcdff0300cdff0300',
-    { linkIndex: 4, address: '10.0.1.4', prefixLength: 24, scope: 'global' },
+    { linkIndex: 4, address: '10.0.1.4', prefixLength: 24, scope: 'global', duplicate: false },
   ],
   [
     '10.0.1.5 with the peer 10.0.9.9/32: ours is the local one',
     4,
     '0220800004000000080001000a000909080002000a000105090003006574683100000000080008008000000014000600ffffffffffffffffceff0300ceff0300',
-    { linkIndex: 4, address: '10.0.1.5', prefixLength: 32, scope: 'global' },
+    { linkIndex: 4, address: '10.0.1.5', prefixLength: 32, scope: 'global', duplicate: false },
   ],
   [
     '127.0.0.1/8 on lo',
     4,
     '020880fe01000000080001007f000001080002007f000001070003006c6f0000080008008000000014000600ffffffffffffffffcaff0300caff0300',
-    { linkIndex: 1, address: '127.0.0.1', prefixLength: 8, scope: 'other' },
+    { linkIndex: 1, address: '127.0.0.1', prefixLength: 8, scope: 'other', duplicate: false },
   ],
   [
     '2001:db8::4/64, never preferred',
     6,
     '0a40a200040000001400010020010db80000000000000000000000041400060000000000ffffffffcfff0300cfff030008000800a2000000',
-    { linkIndex: 4, address: '2001:db8::4', prefixLength: 64, scope: 'global' },
+    { linkIndex: 4, address: '2001:db8::4', prefixLength: 64, scope: 'global', duplicate: false },
   ],
   [
     'a link-local address',
     6,
     '0a40c0fd0400000014000100fe80000000000000000000fffe00000214000600ffffffffffffffffccff0300ccff030008000800c000000005000b0003000000',
-    { linkIndex: 4, address: 'fe80::ff:fe00:2', prefixLength: 64, scope: 'other' },
+    { linkIndex: 4, address: 'fe80::ff:fe00:2', prefixLength: 64, scope: 'other', duplicate: false },
+  ],
+  [
+    'an address that another host has: dadfailed, and tentative for good',
+    6,
+    '0a40c800040000001400010020010db800000000000000000000000414000600ffffffffffffffffcfff0300cfff030008000800c8000000',
+    { linkIndex: 4, address: '2001:db8::4', prefixLength: 64, scope: 'global', duplicate: true },
   ],
 ] as const satisfies readonly [string, Family, string, object][];
 
@@ -63,7 +69,11 @@ describe('an address', () => {
       fc.property(args, (each) => {
         const { deprecated: _, ...named } = each;
         for (const { body } of [addAddressRequest(each), removeAddressRequest(each)])
-          expect(decodeKernelAddress(body, familyOf(each.address))).toEqual({ ...named, scope: 'global' });
+          expect(decodeKernelAddress(body, familyOf(each.address))).toEqual({
+            ...named,
+            scope: 'global',
+            duplicate: false,
+          });
       }),
     );
   });

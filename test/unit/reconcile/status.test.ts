@@ -58,6 +58,11 @@ function secondaryOf(world: World): NicStatus {
 
 describe('the state of a NIC', () => {
   const settled = runOnce(worldOf({}));
+  const dual = runOnce(
+    worldOf({
+      metadata: instance([PRIMARY, eni(2, '10.0.1.4/24 2001:db8:1::4/64', '10.0.1.1', 'fe80::1')]),
+    }),
+  );
   const failure = { at: AT, trigger: 'command', outcome: 'degraded', steps: 0, durationMs: 1 } as const;
   const failed = worldOf({});
   const failures = [{ mac: macOf(2), message: 'adding address 10.0.1.9/24 on eth1: no' }];
@@ -120,6 +125,21 @@ describe('the state of a NIC', () => {
         },
       },
       /priority 21001/,
+    ],
+    [
+      'degraded',
+      'another host has its IPv6 address',
+      {
+        ...dual,
+        host: {
+          ...dual.host,
+          links: dual.host.links.map((link) => ({
+            ...link,
+            addresses: link.addresses.map((entry) => ({ ...entry, duplicate: entry.address.includes(':') })),
+          })),
+        },
+      },
+      /^address 2001:db8:1::4\/64 on eth1: another host of the subnet has it/,
     ],
     ['degraded', 'a template fails', worldOf({ files: {} }), /ifcfg\.eta/],
   ])('is %s when %s', (state, _, world, reason) => {
