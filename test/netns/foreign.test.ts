@@ -18,6 +18,8 @@ const SCRIPTS = '/etc/sysconfig/network-scripts';
 /** A line of `ip -batch`; `n` makes it unlike all others. Tables and priorities are around ours, above ours, and in slots that no NIC gets here. */
 const OBJECT_KINDS: readonly ((n: number, near: number) => string)[] = [
   (n, near) => `-4 rule add from ${net(n)} lookup ${100 + near} priority ${20_000 + near}`,
+  // Into a table of a NIC, but not at our priority.
+  (n, near) => `-4 rule add from ${net(n)} lookup ${21_000 + (near % 4)} priority ${21_256 + near}`,
   (n, near) => `-4 rule add to ${net(n)} lookup ${21_000 + (near % 256)} priority ${21_256 + near}`,
   (n, near) => `-4 rule add from ${net(n)} fwmark ${n + 1} lookup ${slot(near)} priority ${slot(near)}`,
   (n, near) => `-4 rule add from ${net(n)} lookup ${100 + near} priority ${slot(near)}`,
