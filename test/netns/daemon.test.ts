@@ -13,7 +13,7 @@ import {
   waitForAddresses,
   waitForNetwork,
 } from '../lab/settled.ts';
-import { addressRange, VM_ADDRESS } from '../lab/topology.ts';
+import { addressRange, GATEWAY6, VM_ADDRESS } from '../lab/topology.ts';
 import { until } from '../lab/until.ts';
 import type { Vm } from '../lab/vm.ts';
 
@@ -77,6 +77,26 @@ describe('drift', () => {
     await appendFile(ifcfg, 'GATEWAY=10.0.1.1\n');
     await rm(rule);
     await waitForNetwork(lab.vm, before, REPAIR_DEADLINE_MS);
+    expect(alarms(daemon.log())).toEqual([]);
+  });
+
+  test('IPv6 addresses, which vanish with the link, are back within a second', async () => {
+    const lab = await openLab();
+    const addresses = ['2001:db8:1::4', '2001:db8:1::5'];
+    const { mac } = await lab.attachEni({ addresses: ['10.0.1.4', ...addresses] });
+    const listed = addresses.map((address) => `${address}/64`).join(', ');
+    const daemon = await lab.vm.startDaemon({
+      config: `interfaces: [{ match: { mac: '${mac}' }, addresses: [${listed}], gateway6: ${GATEWAY6} }]\n`,
+    });
+    await daemon.waitForStatus(inSync(mac));
+    const before = await networkOf(lab.vm);
+    expect(before).toContain('2001:db8:1::5/64');
+    await lab.vm.run('sh', ['-c', 'ip link set eth1 down; ip link set eth1 up']);
+    const read = () => lab.vm.run('ip', ['-6', 'addr', 'show', 'eth1']);
+    const holds = ({ stdout }: { stdout: string }) => addresses.every((address) => stdout.includes(address));
+    await until({ what: 'the addresses are back', read, holds, deadlineMs: REPAIR_DEADLINE_MS });
+    // Its link-local address takes the kernel two seconds.
+    await waitForNetwork(lab.vm, before);
     expect(alarms(daemon.log())).toEqual([]);
   });
 
