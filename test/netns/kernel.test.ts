@@ -215,6 +215,7 @@ describe('addresses', () => {
       address: each['local'],
       prefixLength: each['prefixlen'],
       scope: each['scope'] === '0' ? 'global' : 'other',
+      duplicate: each['dadfailed'] === true,
     }));
     expect(await ofK0()).toEqual(expected);
     expect(expected.map((each) => each.address)).toContain('10.77.0.9');
