@@ -138,7 +138,7 @@ function needsPrimaryRouting(
 }
 
 function attached(nic: KnownNic, build: Build): DesiredInterface {
-  const { host, config, cloudNics } = build;
+  const { host, config, cloudNics, managed } = build;
   const slot = build.slots.get(nic.mac)?.slot ?? 0;
   const table = config.routing.tableBase + slot;
   const isRouted = nic.role === 'secondary' || build.needsPrimaryRouting;
@@ -158,7 +158,7 @@ function attached(nic: KnownNic, build: Build): DesiredInterface {
     mtu: nic.config.mtu,
     addresses: addressesToSet(nic),
     excluded: excludedNetworks(nic),
-    routes: isRouted ? tableRoutes(nic, { host, config, cloudNics, table }) : [],
+    routes: isRouted ? tableRoutes(nic, { host, config, cloudNics, managed, table }) : [],
     mainRoutes: mainRoutes(nic),
     rules: isRouted ? nicRules(nic, { table, owned, listedElsewhere }) : [],
     sysctls: isInvolved ? nicSysctls(nic, { host, config, cloudNics }) : [],

@@ -5,6 +5,7 @@ import { type HostState, MAIN_TABLE, type Route } from '../model/host.ts';
 import { gatewayOf } from '../model/metadata.ts';
 import {
   type Cidr,
+  cidrContains,
   defaultCidr,
   FAMILIES,
   type Family,
@@ -26,6 +27,7 @@ export interface RouteContext {
   readonly config: Config;
   /** Every NIC of the cloud that has a link, managed or not. */
   readonly cloudNics: readonly CloudNic[];
+  readonly managed: readonly KnownNic[];
   readonly table: number;
 }
 
@@ -43,7 +45,11 @@ export function tableRoutes(nic: KnownNic, context: RouteContext): readonly Desi
       ...neighbourRoutes(nic, context, family),
     ];
     const taken = new Set(own.map(({ destination }) => destination));
-    return [...own, unreachableDefault(context.table, family), ...throwRoutes(nic, context, family, taken)];
+    const throws = throwRoutes(nic, context, family, taken);
+    const kept = keptRoutes(nic, context, family, throws).filter(
+      ({ destination }) => !taken.has(destination),
+    );
+    return [...own, ...kept, unreachableDefault(context.table, family), ...throws];
   });
 }
 
@@ -117,16 +123,13 @@ function unreachableDefault(table: number, family: Family): DesiredRoute {
 /** What main routes beyond the cloud's NICs (bridges, VPNs) stays reachable from this NIC's addresses. */
 function throwRoutes(
   nic: KnownNic,
-  { host, config, cloudNics, table }: RouteContext,
+  context: RouteContext,
   family: Family,
   taken: ReadonlySet<Cidr>,
 ): readonly DesiredRoute[] {
+  const { host, config, table } = context;
   if (config.routing.localRoutes === 'off') return [];
-  // A link that was an ENI before is no bridge and no VPN, even when the metadata does not list it any more.
-  const former = host.links.filter((link) =>
-    [link.permanentMac, link.mac].some((mac) => mac !== null && mac in host.state.nics),
-  );
-  const cloudLinks = new Set([...cloudNics.map(({ link }) => link), ...former].map(({ index }) => index));
+  const cloudLinks = cloudLinksOf(context);
   const destinations = host.routes
     .filter((route) => route.table === MAIN_TABLE && route.family === family && !taken.has(route.destination))
     .filter((route) => isThrown(route, nic, cloudLinks) && !isOurDoing(route, nic, host))
@@ -143,15 +146,58 @@ function throwRoutes(
   }));
 }
 
+/**
+ * What main sends by another NIC of the cloud and a throw covers (a static route, or a subnet that no metadata lists, within the
+ * network of a VPN): the throw would lead to it, and the fabric would drop the packet.
+ */
+function keptRoutes(
+  nic: KnownNic,
+  context: RouteContext,
+  family: Family,
+  throws: readonly DesiredRoute[],
+): readonly DesiredRoute[] {
+  const gateway = gatewayFor(nic, family);
+  if (gateway === null) return [];
+  const isOther = ({ mac }: CloudNic): boolean => mac !== nic.mac;
+  const others = context.cloudNics.filter(isOther);
+  const there = context.host.routes
+    .filter((route) => route.table === MAIN_TABLE && route.family === family)
+    .filter((route) =>
+      others.some(
+        (other) => leavesBy(route, other) && !(other.config.manage && isOurDoing(route, other, context.host)),
+      ),
+    )
+    .map(({ destination }) => destination);
+  const listed = context.managed.filter(isOther).flatMap(({ config }) => config.routes.map(({ to }) => to));
+  const through = unicast(nic, context.table, family);
+  return [...new Set([...there, ...listed])]
+    .filter((destination) => throws.some((wider) => isWithin(destination, wider.destination)))
+    .toSorted()
+    .map((destination) => through(destination, gateway, 'what main sends by another NIC, by this NIC'));
+}
+
+function isWithin(narrow: Cidr, wide: Cidr): boolean {
+  const { address, prefixLength } = splitCidr(narrow);
+  return prefixLength > splitCidr(wide).prefixLength && cidrContains(wide, address);
+}
+
+/** A link that was an ENI before is no bridge and no VPN, even when the metadata does not list it any more. */
+function cloudLinksOf({ host, cloudNics }: RouteContext): ReadonlySet<number> {
+  const former = host.links.filter((link) =>
+    [link.permanentMac, link.mac].some((mac) => mac !== null && mac in host.state.nics),
+  );
+  return new Set([...cloudNics.map(({ link }) => link), ...former].map(({ index }) => index));
+}
+
 /** In main because of what we set on this NIC, and gone when we take that back. */
-function isOurDoing(
-  { destination, nexthops }: Route,
-  { mac, link }: KnownNic,
-  { state }: HostState,
-): boolean {
-  const { addresses = [], routes = [] } = state.nics[mac] ?? {};
-  const isHere = nexthops.some(({ linkIndex }) => linkIndex === link.index);
-  return isHere && [...addresses.map(networkOf), ...routes.map(({ to }) => to)].includes(destination);
+function isOurDoing(route: Route, nic: Pick<CloudNic, 'mac' | 'link'>, { state }: HostState): boolean {
+  const { addresses = [], routes = [] } = state.nics[nic.mac] ?? {};
+  const destinations = [...addresses.map(networkOf), ...routes.map(({ to }) => to)];
+  return leavesBy(route, nic) && destinations.includes(route.destination);
+}
+
+function leavesBy({ nexthops }: Route, { link }: Pick<CloudNic, 'link'>): boolean {
+  return nexthops.some(({ linkIndex }) => linkIndex === link.index);
 }
 
 function isThrown(route: Route, nic: KnownNic, cloudLinks: ReadonlySet<number>): boolean {

@@ -90,6 +90,7 @@ const SURROUNDINGS = [
   'docker',
   'vpn',
   'vpn-halves',
+  'vpn-covering',
   'static',
   'zeroconf',
   'blackhole',
@@ -202,6 +203,7 @@ function mainRoutes({ nics, surroundings }: Recipe): readonly string[] {
   const lines: Readonly<Partial<Record<Surrounding, readonly string[]>>> = {
     vpn: ['192.168.60.0/24 via 192.168.50.1 dev tun0', '10.64.0.0/10 dev tun0'],
     'vpn-halves': ['0.0.0.0/1 via 192.168.50.1 dev tun0', '128.0.0.0/1 via 192.168.50.1 dev tun0'],
+    'vpn-covering': ['10.0.0.0/8', '172.16.0.0/12', '2001:db8::/32'].map((network) => `${network} dev tun0`),
     static: [`172.20.0.0/16 via 10.0.${subnet}.254 dev eth0`],
     zeroconf: ['169.254.0.0/16 dev eth0 metric 1002'],
     blackhole: ['blackhole 172.31.0.0/16', 'unreachable 172.30.0.0/16 metric 50'],

@@ -107,6 +107,35 @@ describe('the subnets of the other NICs', () => {
   });
 });
 
+describe('what main sends by another NIC', () => {
+  const STATIC = '10.77.0.0/16 via 10.0.0.254 dev eth0';
+
+  test('goes by this one where a throw would lead to it', () => {
+    const { host } = runOnce(worldOf(['10.0.0.0/8 via 192.168.50.1 dev tun0', STATIC]));
+    expect(tableOf(host, 21_001)).toContain('10.77.0.0/16 via 10.0.1.1 dev eth1');
+    expect(tableOf(host, 21_001)).toContain('throw 10.0.0.0/8');
+    expect(tableOf(host, 21_000)).toContain('throw 10.77.0.0/16');
+  });
+
+  test('needs no route of its own elsewhere: the default covers it', () => {
+    const { host } = runOnce(worldOf(['10.128.0.0/9 via 192.168.50.1 dev tun0', STATIC]));
+    expect(tableOf(host, 21_001).filter((line) => line.includes('10.77.'))).toEqual([]);
+  });
+
+  test('counts for the subnet of an address that no metadata lists (IPv6 of an unmanaged NIC)', () => {
+    const config: ConfigText = {
+      interfaces: [
+        { match: { mac: macOf(1) }, addresses: addressesOf('2001:db8::4/64'), gateway6: ip('fe80::1') },
+        { match: { mac: macOf(2) }, manage: false },
+      ],
+      routing: { primary: 'always' },
+    };
+    const routes = ['2001:db8::/44 via fd00:8::1 dev tun0', '2001:db8:1::/64 dev eth1'];
+    const { host } = runOnce(worldOf(routes, config));
+    expect(tableOf(host, 21_000, 6)).toContain('2001:db8:1::/64 via fe80::1 dev eth0');
+  });
+});
+
 describe('throws', () => {
   test.each<readonly [string, string, Readonly<Record<string, readonly string[]>>]>([
     [

@@ -1,11 +1,12 @@
 /** What holds for every host, cloud and configuration: the invariants of the contract, over a simulated kernel. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { DesiredInterface } from '../../../src/model/desired.ts';
+import type { DesiredInterface, DesiredRoute } from '../../../src/model/desired.ts';
 import { isOurs } from '../../../src/model/files.ts';
 import { type HostState, MAIN_TABLE, type Route, type Rule } from '../../../src/model/host.ts';
 import { gatewayOf, type NicMetadata, primaryAddress } from '../../../src/model/metadata.ts';
 import {
+  type Cidr,
   cidrContains,
   defaultCidr,
   familyOf,
@@ -15,6 +16,7 @@ import {
   type IpAddress,
   type MacAddress,
   networkOf,
+  splitCidr,
 } from '../../../src/model/net.ts';
 import type { Plan, Step } from '../../../src/model/plan.ts';
 import { describeStep } from '../../../src/plan/describe.ts';
@@ -383,17 +385,47 @@ describe('the table of each NIC', () => {
           const expected = world.metadata.nics
             .flatMap((other) => subnetOf(other, family) ?? [])
             .filter((subnet) => subnet !== own);
-          const found = nic.routes.filter(
-            (route) =>
-              route.gateway === gatewayOf(reading, family) && route.destination !== defaultCidr(family),
+          const found = nic.routes
+            .filter(
+              (route) =>
+                route.gateway === gatewayOf(reading, family) && route.destination !== defaultCidr(family),
+            )
+            .map(({ destination }) => destination);
+          const needless = found.filter(
+            (one) => !expected.includes(one) && longestMatch(nic, one, 'throw') === undefined,
           );
-          expect(found.map(({ destination }) => destination).toSorted()).toEqual(
-            [...new Set(expected)].toSorted(),
-          );
+          expect(found).toEqual(expect.arrayContaining(expected));
+          expect(needless).toEqual([]);
         }
       }
     });
   });
+
+  test('throws nothing to what main sends by another NIC of the cloud', { timeout: FULL_TIMEOUT_MS }, () => {
+    forAll((world) => {
+      const after = runOnce(world);
+      const listed = new Set(after.metadata.nics.map(({ mac }) => mac));
+      const clouds = cloudLinks(after);
+      for (const nic of lookAt(after).desired.interfaces) {
+        const astray = after.host.routes
+          .filter(({ table, nexthops: [leg] }) => {
+            const owner = clouds.get(leg?.linkIndex ?? 0);
+            return table === MAIN_TABLE && owner !== undefined && listed.has(owner) && owner !== nic.mac;
+          })
+          .filter(({ destination }) => longestMatch(nic, destination)?.type === 'throw');
+        expect(astray.map(destinationOf)).toEqual([]);
+      }
+    });
+  });
+
+  /** As the kernel looks up the first address of a network. */
+  function longestMatch({ routes }: DesiredInterface, destination: Cidr, type?: DesiredRoute['type']) {
+    const { address } = splitCidr(destination);
+    return routes
+      .filter((route) => type === undefined || route.type === type)
+      .filter((route) => cidrContains(route.destination, address))
+      .toSorted((a, b) => splitCidr(b.destination).prefixLength - splitCidr(a.destination).prefixLength)[0];
+  }
 
   test('has one way out for each family, and refuses the rest', { timeout: FULL_TIMEOUT_MS }, () => {
     forAll((world) => {
