@@ -1,6 +1,7 @@
 /** The process that lives in a namespace of the lab; it ends when the lab's process goes away. */
 import net from 'node:net';
 import { errorMessage } from '../../src/errors.ts';
+import { failureOf, probeHandlers } from './actor-probes.ts';
 import { sessionHandlers } from './actor-sessions.ts';
 import {
   type Fault,
@@ -18,14 +19,13 @@ import type {
   Handlers,
 } from './protocol.ts';
 
-const OUTCOMES: Readonly<Record<string, ConnectResult['outcome']>> = {
-  ECONNREFUSED: 'refused',
-  EHOSTUNREACH: 'unreachable',
-  ENETUNREACH: 'unreachable',
-};
-
 function run(): void {
-  const handlers: Handlers = { ...trafficHandlers(), ...sessionHandlers(), ...metadataHandlers() };
+  const handlers: Handlers = {
+    ...trafficHandlers(),
+    ...probeHandlers(connect),
+    ...sessionHandlers(),
+    ...metadataHandlers(),
+  };
   process.on('disconnect', () => process.exit(0));
   const answer = async ({ id, command, arguments: args }: ActorRequest): Promise<void> => {
     const handle = handlers[command] as (args: unknown) => Promise<unknown>;
@@ -79,10 +79,7 @@ function connect({ to, port, source, timeoutMs }: ConnectRequest): Promise<Conne
       text += chunk;
     });
     socket.on('end', () => finish(resultOf(text)));
-    socket.on('error', (error: NodeJS.ErrnoException) => {
-      const outcome = OUTCOMES[error.code ?? ''] ?? 'failed';
-      finish({ outcome, detail: error.message });
-    });
+    socket.on('error', (error) => finish(failureOf(error)));
   });
 }
 

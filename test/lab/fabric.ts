@@ -26,8 +26,8 @@ export interface PortOptions {
   readonly linkName: string;
   /** Whose it is: the VM's primary or secondary ENI, or another machine's. Only the VM's primary reaches the metadata service. */
   readonly role: 'primary' | 'secondary' | 'other';
-  /** A network that the ENI may send from without owning it (a router: its source check is off). */
-  readonly sourceCheckOff?: string;
+  /** Networks that the ENI may send from without owning them (a router: its source check is off). */
+  readonly sourceCheckOff?: readonly string[];
 }
 
 interface Port {
@@ -252,11 +252,11 @@ function filterLines(port: Port): readonly string[] {
   const { name, options } = port;
   return [
     `add chain netdev fabric ${name} { type filter hook ingress device "${name}" priority 0; }`,
-    ...(options.sourceCheckOff === undefined
-      ? []
-      : ['ip saddr', 'arp saddr ip'].map(
-          (source) => `add rule netdev fabric ${name} ${source} ${options.sourceCheckOff} accept`,
-        )),
+    ...(options.sourceCheckOff ?? []).flatMap((network) =>
+      (isIpv6(network) ? ['ip6 saddr'] : ['ip saddr', 'arp saddr ip']).map(
+        (source) => `add rule netdev fabric ${name} ${source} ${network} accept`,
+      ),
+    ),
     `add rule netdev fabric ${name} jump antispoof`,
     ...(options.role === 'primary' ? [`add element netdev fabric metadata { "${name}" }`] : []),
     ...[...port.addresses].map((address) => element('add', port, address)),

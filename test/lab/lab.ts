@@ -13,20 +13,27 @@ import type { InstanceSize } from './control-plane/quotas.ts';
 import type { CloudVm } from './data-plane.ts';
 import { Fabric, type PortCounters } from './fabric.ts';
 import { assertPrivateNamespace } from './guard.ts';
-import { configureMachine, describeMachines, type Machine, prepareMachine } from './machines.ts';
+import { Hosts } from './hosts.ts';
+import {
+  addMachine,
+  configureMachine,
+  describeMachines,
+  type ExtraMachine,
+  type Machine,
+  prepareMachine,
+  type VmOptions,
+} from './machines.ts';
 import { addNamespaces, deleteNamespaces } from './netns.ts';
-import type { ConnectResult } from './protocol.ts';
+import type { ConnectResult, ProbeRequest } from './protocol.ts';
 import { openSession, type Session } from './sessions.ts';
-import { ECHO_PORT, INSTANCE_IDS, macFor, RESPONDER_PORT, SUBNETS } from './topology.ts';
+import { CLIENT_SUBNETS, INSTANCE_IDS, macFor, RESPONDER_PORT } from './topology.ts';
 import { assertUntouched, readUntouchables } from './untouched.ts';
 import { CONNECT_DEADLINE_MS, createVm, type Vm } from './vm.ts';
 import { createRoot } from './vm-root.ts';
 
-export interface LabOptions {
+export interface LabOptions extends VmOptions {
   /** The bundled actor (`bundleActor`). */
   readonly actorBundle: string;
-  /** How many; default 1, at most 2. */
-  readonly vms?: number;
   /** What the quotas of every VM follow from; default: large enough for 8 ENIs of 30 addresses. */
   readonly instance?: InstanceSize;
 }
@@ -55,6 +62,13 @@ export interface Lab {
   unassignAddress(mac: string, address: string): Promise<Eni>;
   /** TCP from a client (`outside`, `client-10.0.1`) or the router. */
   connect(options: { from: string; to: string; port?: number }): Promise<ConnectResult>;
+  /** TCP, UDP, ping or HTTP from any machine; UDP is answered on the addresses that were there at `answerUdp`. */
+  probe(
+    options: Omit<ProbeRequest, 'port'> & { readonly from: string; readonly port?: number },
+  ): Promise<ConnectResult>;
+  answerUdp(): Promise<void>;
+  /** One more machine, with an ENI in the subnet of its addresses or without any; it answers as all do. Returns its namespace. */
+  addMachine(options: ExtraMachine): Promise<string>;
   /** A TCP connection from a client to an address, which stays. */
   openSession(options: { from: string; to: string }): Promise<Session>;
   /** Every client to every address, all at once. */
@@ -69,13 +83,13 @@ export interface Lab {
 
 const VPC = 'vpc';
 const LARGE: InstanceSize = { cores: 16, memoryGb: 32 };
-const CLIENTS = SUBNETS.map(({ client }) => client.name);
+const CLIENTS = CLIENT_SUBNETS.map(({ client }) => client.name);
 
-export async function createLab({ actorBundle, vms = 1, instance = LARGE }: LabOptions): Promise<Lab> {
+export async function createLab({ actorBundle, instance = LARGE, ...vmOptions }: LabOptions): Promise<Lab> {
   assertPrivateNamespace();
   const scratch = await mkdtemp(path.join(os.tmpdir(), 'eni-lab-'));
   const namespaceOf = (name: string): string => `${path.basename(scratch)}-${name}`;
-  const described = describeMachines(namespaceOf, vms);
+  const described = describeMachines(namespaceOf, vmOptions);
   const machines = [...described.vms, ...described.others];
   const children = new Children();
   const names = [VPC, ...machines.map(({ name }) => name)];
@@ -95,7 +109,13 @@ export async function createLab({ actorBundle, vms = 1, instance = LARGE }: LabO
     // When one fails the other is not left running.
     await Promise.allSettled([network, metadata]);
     const [fabric, actor] = await Promise.all([network, metadata]);
-    return await assemble({ ...described, actors, actor, fabric, instance, children, scratch, cleanUp });
+    const addNamespace: LabParts['addNamespace'] = async (name) => {
+      names.push(name);
+      await addNamespaces([namespaceOf(name)]);
+      return namespaceOf(name);
+    };
+    const parts = { ...described, actors, actor, fabric, instance, children, scratch, addNamespace, cleanUp };
+    return await assemble(parts);
   } catch (error) {
     await cleanUp();
     throw error;
@@ -120,27 +140,23 @@ interface LabParts {
   readonly others: readonly Machine[];
   readonly children: Children;
   readonly scratch: string;
+  /** Of a machine's name; it goes with the lab. */
+  readonly addNamespace: (name: string) => Promise<string>;
   readonly cleanUp: () => Promise<readonly string[]>;
 }
 
 async function assemble(parts: LabParts): Promise<Lab> {
-  const { actors, fabric, cleanUp } = parts;
+  const { fabric, cleanUp } = parts;
   const cloudVms = parts.vms.map((machine, index) => cloudVm(machine, index, parts.instance));
   const namespaces = cloudVms.map(({ namespace }) => namespace);
   const occupied = parts.others.flatMap(({ port }) => port.addresses);
   const cloud = new Cloud({ fabric, actor: parts.actor, vms: cloudVms, occupied });
-  const hosts = [...parts.vms, ...parts.others].map(({ name }) => name);
-  let answering: Promise<unknown> | undefined;
-  /** Every host answers from the first connection on: a process for each is most of what a lab costs. */
-  const host = async (name: string): Promise<Actor> => {
-    answering ??= Promise.all(hosts.map(async (each) => answerTcp(each, await actors.of(each))));
-    await answering;
-    return actors.of(name);
-  };
+  const names = [...parts.vms, ...parts.others].map(({ name }) => name);
+  const hosts = new Hosts(parts.actors, names);
   const [vms, primaries] = await Promise.all([
     Promise.all(
       parts.vms.map(({ name }, index) =>
-        buildVm(name, found(cloudVms[index], name), () => host(name), parts),
+        buildVm(name, found(cloudVms[index], name), () => hosts.of(name), parts),
       ),
     ),
     cloud.start(),
@@ -151,17 +167,26 @@ async function assemble(parts: LabParts): Promise<Lab> {
       await assertUntouched(found(vms[index], 'vm'), before);
   };
   const connect: Lab['connect'] = async ({ from, to, port = RESPONDER_PORT }) =>
-    (await host(from)).call('connect', { to, port, timeoutMs: CONNECT_DEADLINE_MS });
+    (await hosts.of(from)).call('connect', { to, port, timeoutMs: CONNECT_DEADLINE_MS });
   return {
     vm: found(vms[0], 'vm'),
     primary: found(primaries[0], 'vm'),
     vms,
     ...controlsOf(cloud),
     connect,
+    probe: async ({ from, port = RESPONDER_PORT, ...request }) =>
+      (await hosts.of(from)).call('probe', { port, ...request }),
+    answerUdp: () => hosts.answerUdp(),
+    addMachine: async (options) => {
+      const namespace = await parts.addNamespace(options.name);
+      await addMachine(options, namespace, fabric);
+      hosts.add(options.name);
+      return namespace;
+    },
     openSession: async ({ from, to }) => {
       const machine = parts.others.find(({ name }) => name === from);
       const client = found(machine, from).port.namespace;
-      return openSession({ actor: await host(from), to, namespaces: [client, ...namespaces] });
+      return openSession({ actor: await hosts.of(from), to, namespaces: [client, ...namespaces] });
     },
     matrix: (targets) => connectAll(connect, targets),
     portCounters: () => fabric.counters(),
@@ -220,11 +245,6 @@ async function buildVm(
   const root = path.join(scratch, name);
   await createRoot(root, macFor(address));
   return createVm({ namespace, instanceId, address, root, scratch, actor, children });
-}
-
-async function answerTcp(host: string, actor: Actor): Promise<void> {
-  await actor.call('respond', { host, port: RESPONDER_PORT });
-  await actor.call('echo', { port: ECHO_PORT });
 }
 
 async function connectAll(connect: Lab['connect'], addresses: readonly string[]): Promise<Matrix> {

@@ -9,6 +9,11 @@ export interface ConnectRequest {
   readonly timeoutMs: number;
 }
 
+export interface ProbeRequest extends ConnectRequest {
+  /** `http`: any answer; the others must come from the address that was asked. */
+  readonly protocol: 'tcp' | 'udp' | 'ping' | 'http';
+}
+
 /** Who answered, and between which addresses as it saw them. */
 export interface Answer {
   readonly host: string;
@@ -41,6 +46,13 @@ export interface ActorCommands {
     readonly result: null;
   };
   readonly connect: { readonly arguments: ConnectRequest; readonly result: ConnectResult };
+  /** The same by UDP, on each address that the namespace has by now, from that address; again when there are more. */
+  readonly respondUdp: {
+    readonly arguments: { readonly host: string; readonly port: number };
+    readonly result: null;
+  };
+  /** One question and whether it was answered. */
+  readonly probe: { readonly arguments: ProbeRequest; readonly result: ConnectResult };
   /** Send back every byte that comes. */
   readonly echo: { readonly arguments: { readonly port: number }; readonly result: null };
   /** A connection that stays. */

@@ -8,7 +8,7 @@ export const EVERY_SECOND = 'daemon:\n  resyncInterval: 1s\n';
 export const INTERVAL_MS = 1_000;
 
 /** `ENI_TEST_SIZE=full npm test` takes the second. */
-export function sized(quick: number, full: number): number {
+export function sized<T>(quick: T, full: T): T {
   return process.env['ENI_TEST_SIZE'] === 'full' ? full : quick;
 }
 

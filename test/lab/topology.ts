@@ -39,16 +39,24 @@ export const INSTANCE_IDS: readonly string[] = ['ins-3g445roi', 'ins-8hq2mzxe'];
 /** The first VM's; the others follow it. */
 export const VM_ADDRESS = '10.0.0.4';
 export const ROUTER_ADDRESS = '10.0.0.253';
+export const ROUTER_ADDRESS6 = '2001:db8::253';
 /** What the administrator's static route leads to, by the router alone: the fabric's gateways do not know it. */
 export const STATIC_NETWORK = '172.16.0.0/16';
+export const STATIC_NETWORK6 = 'fd00:16::/64';
 export const STATIC_HOST = '172.16.0.10';
+export const STATIC_HOST6 = 'fd00:16::10';
 
 export const VPC_SUBNETS: readonly Subnet[] = [
   subnet('client-10.0.0', '10.0.0', '2001:db8:0', 'subnet-ja82n9op'),
   subnet('client-10.0.1', '10.0.1', '2001:db8:1', 'subnet-k1q7x2ma'),
   subnet('client-10.0.2', '10.0.2', '2001:db8:2', 'subnet-p9d3w5tc'),
+  subnet('client-10.0.3', '10.0.3', '2001:db8:3', 'subnet-f6z0h8yv'),
 ];
 export const SUBNETS: readonly Subnet[] = [subnet('outside', '203.0.113', '2001:db8:ffff'), ...VPC_SUBNETS];
+/** Its client lives in the labs that ask for it alone (`addMachine`). */
+export const SPARE_SUBNET = subnetOf('10.0.3.0');
+/** Those whose clients every lab has. */
+export const CLIENT_SUBNETS: readonly Subnet[] = SUBNETS.filter((one) => one !== SPARE_SUBNET);
 
 function subnet(client: string, prefix: string, prefix6: string, id = ''): Subnet {
   return {
@@ -68,6 +76,12 @@ export function subnetOf(address: string): Subnet {
   );
   if (found === undefined) throw new Error(`looking up the subnet of ${address}: the lab has none with it`);
   return found;
+}
+
+/** 10.0.1.4 → 2001:db8:1::4: the IPv6 address of who has that IPv4 one. */
+export function twinOf(address: string): string {
+  const network = subnetOf(address).cidr6.split('/')[0] ?? '';
+  return parseIpAddress(`${network}${address.split('.').at(-1)}`) ?? '';
 }
 
 export function isIpv6(address: string): boolean {

@@ -1,7 +1,7 @@
 /** What the agent must never touch, whatever a test does to it. */
 import assert from 'node:assert/strict';
 import { readFile, stat } from 'node:fs/promises';
-import { STATIC_NETWORK } from './topology.ts';
+import { STATIC_NETWORK, STATIC_NETWORK6, twinOf } from './topology.ts';
 import type { Vm } from './vm.ts';
 import { PRIMARY_FILE } from './vm-root.ts';
 
@@ -13,20 +13,25 @@ export interface Untouchables {
   readonly primaryFile: { readonly content: string; readonly mtimeMs: number; readonly inode: number };
 }
 
+/** IPv4 and IPv6: what a VM without IPv6 does not have must not appear, either. */
 export async function readUntouchables(vm: Vm): Promise<Untouchables> {
-  const read = async (...args: string[]): Promise<string> => (await vm.run('ip', args)).stdout.trim();
+  const read = async (...commands: string[]): Promise<string> =>
+    (await vm.run('sh', ['-ec', commands.map((command) => `ip ${command}`).join('\n')])).stdout.trim();
   const [defaultRoutes, primaryAddress, rules, staticRoute, content, { mtimeMs, ino }] = await Promise.all([
-    read('route', 'show', 'table', 'main', 'default'),
-    read('-o', 'address', 'show', 'dev', 'eth0', 'to', vm.address),
-    read('rule', 'show'),
-    read('route', 'show', 'table', 'main', STATIC_NETWORK),
+    read('-4 route show table main default', '-6 route show table main default'),
+    read(
+      `-4 -o address show dev eth0 to ${vm.address}`,
+      `-6 -o address show dev eth0 to ${twinOf(vm.address)}`,
+    ),
+    read('-4 rule show', '-6 rule show'),
+    read(`-4 route show table main ${STATIC_NETWORK}`, `-6 route show table main ${STATIC_NETWORK6}`),
     readFile(vm.path(PRIMARY_FILE), 'utf8'),
     stat(vm.path(PRIMARY_FILE)),
   ]);
   return {
     defaultRoutes,
     // The lease counts down.
-    primaryAddress: primaryAddress.replace(/ valid_lft.*/, ''),
+    primaryAddress: primaryAddress.replaceAll(/ valid_lft.*/g, ''),
     ruleZero: rules
       .split('\n')
       .filter((rule) => rule.startsWith('0:'))

@@ -146,7 +146,7 @@ describe('an ENI with ten addresses', () => {
       `link set ${linkName} up`,
       `addr add 2001:db8:1::4/64 dev ${linkName} nodad`,
       `addr add 2001:db8:1::5/64 dev ${linkName} nodad`,
-      `route add default via fe80::feee:ffff:feff:ffff dev ${linkName}`,
+      `route add 2000::/3 via fe80::feee:ffff:feff:ffff dev ${linkName}`,
     ]);
     expect(brokenCells(await lab.matrix(['2001:db8:1::4']))).toEqual([]);
     expect(brokenCells(await lab.matrix(['2001:db8:1::5']))).toHaveLength(4);
