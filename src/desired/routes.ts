@@ -164,7 +164,9 @@ function keptRoutes(
     .filter((route) => route.table === MAIN_TABLE && route.family === family)
     .filter((route) =>
       others.some(
-        (other) => leavesBy(route, other) && !(other.config.manage && isOurDoing(route, other, context.host)),
+        (other) =>
+          leavesBy(route, other) &&
+          !(other.config.manage !== false && isOurDoing(route, other, context.host)),
       ),
     )
     .map(({ destination }) => destination);
