@@ -8,6 +8,7 @@ import { type ConfigOptions, runConfig } from './config.ts';
 import type { Environment, GlobalOptions } from './context.ts';
 import { runDaemon } from './daemon.ts';
 import type { ExitCode } from './exit-codes.ts';
+import { type ExplainOptions, runExplain } from './explain.ts';
 import { type PlanOptions, runPlan } from './plan.ts';
 import { type ReconfigureOptions, runReconfigure } from './reconfigure.ts';
 import { type ReleaseOptions, runRelease } from './release.ts';
@@ -20,7 +21,7 @@ Exit codes:
   0  in sync, or everything applied and verified (plan, --dry-run: also with changes pending)
   1  failed: nothing could be done
   2  wrong usage or invalid configuration; nothing was touched
-  3  degraded: some NICs or addresses are not as they should be; the others are
+  3  degraded: some NICs or addresses are not as they should be; the others are (explain: something is wrong)
   4  another run holds the lock
   5  plan --check: changes are pending`;
 
@@ -55,6 +56,7 @@ export function createProgram(terminal: Terminal, finish: (code: ExitCode) => vo
   add(reconfigureCommand(environment, finish));
   add(planCommand(environment, finish));
   add(statusCommand(environment, finish));
+  add(explainCommand(environment, finish));
   add(releaseCommand(environment, finish));
   add(configCommand(environment, finish));
   return program;
@@ -196,6 +198,29 @@ Examples:
   eni-agent status --json | jq -r .state`,
     )
     .action(async (options: StatusOptions) => finish(await runStatus(environment(), options)));
+}
+
+function explainCommand(environment: MakeEnvironment, finish: Finish): Command {
+  return new Command('explain')
+    .description(
+      'tell which way a packet takes, which rule decided, and what is wrong with it; changes nothing',
+    )
+    .addArgument(new Argument('<dest>', 'IP address that the packet goes to'))
+    .option('--from <ip>', 'its source; without it the kernel chooses one, as for an unbound socket')
+    .option('--json', 'print one JSON document')
+    .addHelpText(
+      'after',
+      `
+Exits 0 when the packet and its reply get through, 3 when something is wrong with the way; asks the kernel alone.
+
+Examples:
+  eni-agent explain 203.0.113.250
+  eni-agent explain 203.0.113.250 --from 10.0.1.4
+  eni-agent explain 2001:db8::1 --json | jq -r '.problems[].message'`,
+    )
+    .action(async (destination: string, options: ExplainOptions) => {
+      finish(await runExplain(environment(), destination, options));
+    });
 }
 
 function configCommand(environment: MakeEnvironment, finish: Finish): Command {

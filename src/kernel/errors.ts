@@ -37,10 +37,20 @@ const TEXTS = {
  * @param errno positive
  */
 export function explainErrno(context: ErrnoContext, errno: number): string {
-  const name = (Object.keys(TEXTS) as ErrnoName[]).find((known) => constants.errno[known] === errno);
-  if (name === undefined) return getSystemErrorMap().get(-errno)?.[1] ?? `error ${errno}`;
+  const name = errnoName(errno);
+  if (name === undefined) return errnoText(errno);
   const meaning = meaningsOf(context)[name] ?? generalMeanings(context)[name];
   return meaning === undefined ? TEXTS[name] : `${TEXTS[name]}; ${meaning}`;
+}
+
+/** The kernel's words alone. @param errno positive */
+export function errnoText(errno: number): string {
+  const name = errnoName(errno);
+  return name === undefined ? (getSystemErrorMap().get(-errno)?.[1] ?? `error ${errno}`) : TEXTS[name];
+}
+
+function errnoName(errno: number): ErrnoName | undefined {
+  return (Object.keys(TEXTS) as ErrnoName[]).find((known) => constants.errno[known] === errno);
 }
 
 function generalMeanings({ interface: ifname }: ErrnoContext): Meanings {

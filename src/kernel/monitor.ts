@@ -59,6 +59,7 @@ export function expecting(rtnetlink: Rtnetlink, monitor: Pick<Monitor, 'expect' 
       monitor.refused(requests.filter((_, index) => results[index] !== 0));
       return results;
     },
+    ask: (request) => rtnetlink.ask(request),
     close: () => rtnetlink.close(),
   };
 }

@@ -128,7 +128,7 @@ function decodeMultipath(bytes: Uint8Array, family: Family): Nexthop[] {
 }
 
 /** RTA_VIA (struct rtvia: u16 family, address) is a gateway of the other family: IPv4 over an IPv6 gateway. */
-function decodeGateway(attributes: AttributeMap, family: Family): IpAddress | null {
+export function decodeGateway(attributes: AttributeMap, family: Family): IpAddress | null {
   const gateway = attributes.get(RTA_GATEWAY);
   if (gateway !== undefined) return decodeAddress(gateway, family);
   const via = attributes.get(RTA_VIA);

@@ -18,6 +18,8 @@ import {
   writeMessage,
 } from './codec.ts';
 
+export type KernelAnswer = { readonly body: Uint8Array } | { readonly errno: number };
+
 export interface Rtnetlink {
   /** What the kernel calls this socket: in the notification of a change, who made it. */
   readonly port: number;
@@ -31,6 +33,8 @@ export interface Rtnetlink {
    * Throws AgentError `kernel-refused` when the kernel's answer is lost: then what was done is unknown.
    */
   transact(requests: readonly KernelRequest[]): Promise<readonly number[]>;
+  /** One question with one answer: an object, or the errno with which the kernel refuses. Throws AgentError `kernel-refused` when it is lost. */
+  ask(request: KernelRequest): Promise<KernelAnswer>;
   /** Gives up what is under way. The socket can't be used again. */
   close(): void;
 }
@@ -121,6 +125,19 @@ class RtnetlinkSocket implements Rtnetlink {
       for (const batch of splitBatches(requests, this.#batchRequests))
         errnos.push(...(await this.#transactBatch(batch)));
       return errnos;
+    });
+  }
+
+  ask(request: KernelRequest): Promise<KernelAnswer> {
+    return this.#alone(async () => {
+      const answers: KernelAnswer[] = [];
+      await this.#exchange([request], ({ type, body }) => {
+        answers.push(type === NLMSG_ERROR ? { errno: 0 - readS32(body) } : { body });
+        return true;
+      });
+      const [answer] = answers;
+      if (answer === undefined) throw lost(`no answer to question ${request.type}`);
+      return answer;
     });
   }
 
