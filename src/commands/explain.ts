@@ -5,9 +5,8 @@ import { diagnose } from '../explain/diagnose.ts';
 import { documentOf } from '../explain/document.ts';
 import { tellStory } from '../explain/story.ts';
 import { openRtnetlink } from '../kernel/socket.ts';
-import type { Flow } from '../model/lookup.ts';
 import { familyOf, type IpAddress, parseIpAddress } from '../model/net.ts';
-import { explain } from '../reconcile/explain.ts';
+import { explain, type Question } from '../reconcile/explain.ts';
 import { createContext, type Environment } from './context.ts';
 import { EXIT, type ExitCode } from './exit-codes.ts';
 import type { Output } from './output.ts';
@@ -44,7 +43,7 @@ export async function runExplain(
 /** `0.0.0.0` and `::` are nobody's. */
 const NOBODY: readonly string[] = ['0.0.0.0', '::'];
 
-function parseFlow(destinationText: string, sourceText: string | undefined): Flow {
+function parseFlow(destinationText: string, sourceText: string | undefined): Question {
   const destination = parseAddress(destinationText, 'the destination');
   const source = sourceText === undefined ? null : parseAddress(sourceText, '--from');
   if (source !== null && familyOf(source) !== familyOf(destination)) {

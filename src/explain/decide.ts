@@ -23,11 +23,8 @@ export interface Passed {
 }
 
 export interface Decision {
-  /**
-   * `none`: no rule led anywhere; `device`: no rule is asked, the device of the source is taken; `unknown`: it cannot be told,
-   * among `candidates` where there are some.
-   */
-  readonly kind: 'rule' | 'none' | 'device' | 'unknown';
+  /** `none`: no rule led anywhere; `unasked`: none was asked; `unknown`: it cannot be told, among `candidates` where there are some. */
+  readonly kind: 'rule' | 'none' | 'unasked' | 'unknown';
   readonly rule: RuleDetails | null;
   /** null for the table local, which is not listed, and for a rule that decides by itself. */
   readonly route: Route | null;
@@ -52,8 +49,8 @@ interface Found {
 type Taking = { readonly found: Found } | { readonly passed: Passed } | 'elsewhere' | 'contradiction';
 
 export function decide(tables: Tables, flow: Flow, answer: LookupAnswer): Decision {
-  if (isByDevice(flow))
-    return { kind: 'device', rule: null, route: null, passed: [], others: [], candidates: [] };
+  if (isForGroup(flow))
+    return { kind: 'unasked', rule: null, route: null, passed: [], others: [], candidates: [] };
   const passed: Passed[] = [];
   const others: RuleDetails[] = [];
   const candidates: Found[] = [];
@@ -80,7 +77,7 @@ export function decide(tables: Tables, flow: Flow, answer: LookupAnswer): Decisi
 }
 
 /** To a group IPv4 sends by the device of the source (ip_route_output_key_hash_rcu). */
-function isByDevice({ source, destination }: Flow): boolean {
+function isForGroup({ source, destination }: Flow): boolean {
   return source !== null && IPV4_GROUPS.some((group) => cidrContains(group, destination));
 }
 

@@ -1,7 +1,7 @@
 /** What is wrong with the way that a packet takes, and what to do: only what does harm is a problem. */
 import type { Link } from '../model/host.ts';
 import type { NicFacts, RuleDetails } from '../model/lookup.ts';
-import { hostCidr, type IpAddress } from '../model/net.ts';
+import { cidrContains, hostCidr, type IpAddress, splitCidr } from '../model/net.ts';
 import type { Passed } from './decide.ts';
 import { describeRoute, nameRule } from './describe.ts';
 import {
@@ -43,7 +43,8 @@ export interface Problem {
 /** The cause first, then what follows from it. */
 export function diagnose(findings: Findings): readonly Problem[] {
   const { source, isSourceHere, forward, reply, world } = findings;
-  if (source !== null && !isSourceHere) return [sourceMissing(source, world)];
+  const isLost = !isSourceHere && forward.flow.input === null;
+  if (source !== null && isLost) return [sourceMissing(source, world)];
   const lookup = reply ?? forward;
   const owner = source === null ? undefined : homeOf(source, world, deviceOf(lookup));
   const cause = isMisled(lookup, owner, world)
@@ -72,13 +73,24 @@ function mayBeCloudLink({ mac, kind, lowerIndex, masterIndex }: Link): boolean {
   return mac !== null && kind !== 'bridge' && lowerIndex === null && masterIndex === null;
 }
 
-function sourceMissing(source: IpAddress, { nics }: World): Problem {
+function sourceMissing(source: IpAddress, { nics, links }: World): Problem {
+  const nowhere = `${source} is on no interface of this machine`;
+  const useless = links.find((link) => link.addresses.some((entry) => entry.address === source));
+  if (useless !== undefined) {
+    const message = `${source} on ${useless.ifname} is not used by the kernel: another host of the subnet has it`;
+    return { code: 'source-missing', message };
+  }
   const nic = nics.find(({ listed }) => listed.includes(source));
-  const where =
-    nic === undefined
-      ? 'no packet of this machine has it for a source'
-      : `the metadata lists it on ${nic.link.ifname}; ${remedy(nic)}`;
-  return { code: 'source-missing', message: `${source} is on no interface of this machine: ${where}` };
+  if (nic === undefined)
+    return { code: 'source-missing', message: `${nowhere}: no packet of it has this source` };
+  const { link, excluded } = nic;
+  if (!link.up) {
+    const message = `${link.ifname} is down, and has taken ${source} with it; ${remedyForLink(link, nic)}`;
+    return { code: 'link-down', message };
+  }
+  const isOthers = excluded.some((network) => cidrContains(network, source));
+  const fix = isOthers ? 'the configuration leaves it to others (excludeAddresses)' : remedy(nic);
+  return { code: 'source-missing', message: `${nowhere}: it is listed on ${link.ifname}; ${fix}` };
 }
 
 interface Case {
@@ -100,13 +112,17 @@ function causeOf(found: Case): Problem {
 }
 
 function linkDown(owner: Link, found: Case): Problem {
-  const nic = nicAt(owner.index, found.world);
-  const isAgents = nic?.role === 'secondary' && nic.leftAlone === null;
-  const fix = isAgents ? remedy(nic) : `\`ip link set ${owner.ifname} up\``;
+  const fix = remedyForLink(owner, nicAt(owner.index, found.world));
   return {
     code: 'link-down',
     message: `${owner.ifname} is down, and has taken its routes with it: ${consequence(found)}; ${fix}`,
   };
+}
+
+/** The agent sets up no primary, and no NIC that it leaves alone. */
+function remedyForLink({ ifname }: Link, nic: NicFacts | undefined): string {
+  const isAgents = nic?.role === 'secondary' && nic.leftAlone === null;
+  return isAgents ? remedy(nic) : `\`ip link set ${ifname} up\` sets it up`;
 }
 
 /** A rule for a table of the agent's decided. */
@@ -123,7 +139,8 @@ function ourRule(rule: RuleDetails, found: Case): Problem {
     return { code: 'address-moved', message };
   }
   const { route } = lookup.decision;
-  if (route?.type === 'unreachable' && deviceOf(lookup) === null) return incomplete(rule, found);
+  const isDefault = route !== null && splitCidr(route.destination).prefixLength === 0;
+  if (isDefault && route.type === 'unreachable') return incomplete(rule, found);
   const text =
     route === null ? `table ${rule.table}` : describeRoute(route, (index) => linkName(index, world));
   const fix = `take that route out, then ${remedy(target)}`;
@@ -216,7 +233,7 @@ function misplaced(source: IpAddress | null, owner: Link | undefined, world: Wor
   const led = world.nics.find(({ table }) => table === rule?.table)?.link.ifname;
   const also =
     led === undefined || rule === undefined ? '' : `, and ${nameRule(rule)} leads to the table of ${led}`;
-  const message = `${source} is on ${here.ifname}, but the metadata lists it on ${owner.ifname}${also}; take it off ${here.ifname}, then ${remedy(nic)}`;
+  const message = `${source} is on ${here.ifname}, but it is listed on ${owner.ifname}${also}; take it off ${here.ifname}, then ${remedy(nic)}`;
   return [{ code: 'address-moved', message }];
 }
 

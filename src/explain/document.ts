@@ -134,13 +134,14 @@ function notesOf(findings: Findings): readonly string[] {
     ...(isSourceRefused(findings) ? [] : decisions.flatMap(undecidedNote)),
     ...decisions.flatMap(({ others }) => others.filter((rule) => !isOurs(rule, world)).map(otherNote)),
     ...translationNote(findings),
+    ...forwardingNote(findings),
   ];
   return [...new Set(notes)];
 }
 
 /** The kernel has not looked at any rule. */
 export function isSourceRefused({ isSourceHere, forward }: Findings): boolean {
-  return !isSourceHere && forward.answer.kind === 'refusal';
+  return !isSourceHere && forward.flow.input === null && forward.answer.kind === 'refusal';
 }
 
 function undecidedNote({ kind, candidates }: Decision): readonly string[] {
@@ -155,10 +156,22 @@ function otherNote(rule: RuleDetails): string {
 
 function translationNote({ forward, source, world }: Findings): readonly string[] {
   const device = deviceOf(forward);
-  const owner = source === null ? undefined : linkOf(source, world, device);
-  if (owner === undefined || nicAt(device, world) === undefined || nicAt(owner.index, world) !== undefined)
+  const { input } = forward.flow;
+  const home = input ?? (source === null ? undefined : linkOf(source, world, device));
+  if (home === undefined || nicAt(device, world) === undefined || nicAt(home.index, world) !== undefined)
     return [];
+  const where = `${source} is ${input === null ? 'on' : 'behind'} ${home.ifname}`;
+  return [`${where}, no NIC of the cloud: it gets out only where it is translated (NAT)`];
+}
+
+/** No source rule can match what is forwarded: replies need the mark of their connection. */
+function forwardingNote({ forward, world }: Findings): readonly string[] {
+  const device = deviceOf(forward);
+  const isMarked = world.rules.some((rule) => rule.mark !== null && isOurs(rule, world));
+  if (forward.flow.input === null || isMarked || world.nics.length < 2) return [];
+  if (nicAt(device, world) === undefined) return [];
   return [
-    `${source} is on ${owner.ifname}, no NIC of the cloud: it gets out only where it is translated (NAT)`,
+    `replies of forwarded connections (published ports) that came in by another NIC leave by ${linkName(device, world)}, too, ` +
+      'where the cloud drops them; with routing.forwarded: connmark they would not',
   ];
 }

@@ -48,13 +48,15 @@ export function linkName(index: number | null, world: World): string {
   return linkAt(index, world)?.ifname ?? `link ${index}`;
 }
 
-/** The link that has the address: `preferred`, where it is one of them. */
+/** The link that has the address, to be used: `preferred`, where it is one of them. */
 export function linkOf(address: IpAddress, world: World, preferred: number | null): Link | undefined {
-  const having = world.links.filter(({ addresses }) => addresses.some((entry) => entry.address === address));
+  const having = world.links.filter(({ addresses }) =>
+    addresses.some((entry) => entry.address === address && !entry.duplicate),
+  );
   return having.find(({ index }) => index === preferred) ?? having[0];
 }
 
-/** The link that the cloud knows the address by: that of the NIC that the metadata lists it on, else the one that has it. */
+/** The link that the cloud knows the address by: that of the NIC that it is listed on, else the one that has it. */
 export function homeOf(address: IpAddress, world: World, preferred: number | null): Link | undefined {
   return world.nics.find(({ listed }) => listed.includes(address))?.link ?? linkOf(address, world, preferred);
 }

@@ -41,13 +41,13 @@ export function mayTakeOthers(rule: RuleDetails, flow: Flow): boolean {
   );
 }
 
-function selects(rule: RuleDetails, { source, destination }: Flow): boolean {
+function selects(rule: RuleDetails, { source, destination, input }: Flow): boolean {
   const { mark, uids } = rule;
   return (
     selectsSource(rule, source) &&
     (rule.destination === null || cidrContains(rule.destination, destination)) &&
     rule.outputInterface === null &&
-    (rule.inputInterface === null || rule.inputInterface === OWN_INPUT) &&
+    (rule.inputInterface === null || rule.inputInterface === (input?.ifname ?? OWN_INPUT)) &&
     (mark === null || (mark.value & mark.mask) === 0) &&
     (uids === null || uids.first <= ROOT) &&
     rule.special.length === 0

@@ -61,7 +61,7 @@ function ruleText({ decision }: Lookup, world: World): string {
 const WITHOUT_RULE: Readonly<Record<Decision['kind'], string>> = {
   rule: '',
   none: 'none leads to a route',
-  device: 'none is asked: what goes to a group leaves by the interface of its source',
+  unasked: 'none is asked for a packet to a group',
   unknown: 'cannot be told',
 };
 
@@ -85,7 +85,8 @@ function leavesText({ forward, source, world }: Findings): string {
   }
   if (answer.linkIndex === null) return `nowhere: ${answer.type}`;
   const device = linkName(answer.linkIndex, world);
-  const from = source === null ? '' : `, source ${source}`;
+  const input = flow.input === null ? '' : `, forwarded from ${flow.input.ifname}`;
+  const from = source === null ? '' : `, source ${source}${input}`;
   if (answer.type !== 'unicast') return `by ${device} as ${answer.type}${from}`;
   return `by ${device} to ${answer.gateway === null ? 'a neighbour' : `gateway ${answer.gateway}`}${from}`;
 }

@@ -29,6 +29,7 @@ const TEXTS = {
   EOPNOTSUPP: 'Operation not supported',
   EPERM: 'Operation not permitted',
   ESRCH: 'No such process',
+  EXDEV: 'Invalid cross-device link',
 } as const;
 
 /**

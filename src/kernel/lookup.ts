@@ -54,7 +54,7 @@ const REFUSALS: Readonly<Record<number, RefusalReason>> = {
   [constants.errno.EINVAL]: 'invalid',
 };
 
-/** What the kernel does with a packet of this machine. Throws AgentError `kernel-refused` when its answer is lost. */
+/** What the kernel does with a packet. Throws AgentError `kernel-refused` when its answer is lost. */
 export async function lookUp(rtnetlink: Rtnetlink, flow: Flow): Promise<LookupAnswer> {
   const answer = await rtnetlink.ask(question(flow, RTM_F_LOOKUP_TABLE));
   if ('errno' in answer) return refusal(answer.errno);
@@ -77,27 +77,21 @@ export async function isRefusedThere(
   linkIndex: number,
 ): Promise<boolean> {
   if (familyOf(to) !== 4) return false;
-  const answer = await rtnetlink.ask(question({ destination: to, source: from }, 0, [[RTA_IIF, linkIndex]]));
+  const input = { index: linkIndex };
+  const answer = await rtnetlink.ask(question({ destination: to, source: from, input }, 0));
   return 'errno' in answer && FILTERED.includes(answer.errno);
 }
 
-function question(
-  { destination, source }: Flow,
-  flags: number,
-  attributes: readonly Attribute[] = [],
-): KernelRequest {
+type Question = Omit<Flow, 'input'> & { readonly input: { readonly index: number } | null };
+
+function question({ destination, source, input }: Question, flags: number): KernelRequest {
   const family = familyOf(destination);
   const bits = addressBits(family);
   const fixed = [addressFamily(family), bits, source === null ? 0 : bits, 0, 0, 0, 0, 0];
-  return {
-    type: RTM_GETROUTE,
-    flags: 0,
-    body: encodeBody(encodeFixed(fixed, flags), [
-      [RTA_DST, ipToBytes(destination)],
-      ...(source === null ? [] : [[RTA_SRC, ipToBytes(source)] as const]),
-      ...attributes,
-    ]),
-  };
+  const attributes: Attribute[] = [[RTA_DST, ipToBytes(destination)]];
+  if (source !== null) attributes.push([RTA_SRC, ipToBytes(source)]);
+  if (input !== null) attributes.push([RTA_IIF, input.index]);
+  return { type: RTM_GETROUTE, flags: 0, body: encodeBody(encodeFixed(fixed, flags), attributes) };
 }
 
 function refusal(errno: number): Refusal {

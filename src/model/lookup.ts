@@ -3,11 +3,13 @@ import type { DeferralReason, Role } from './desired.ts';
 import type { Link, RouteType, Rule } from './host.ts';
 import type { Cidr, IpAddress, MacAddress } from './net.ts';
 
-/** A packet that this machine sends, before it has a device or a mark. */
+/** A packet that this machine sends or forwards, before it has a device or a mark. */
 export interface Flow {
   readonly destination: IpAddress;
   /** null: of an unbound socket. */
   readonly source: IpAddress | null;
+  /** By which it comes in to be forwarded; null for a packet of this machine. */
+  readonly input: Pick<Link, 'ifname' | 'index'> | null;
 }
 
 export type WayType = RouteType | 'local' | 'broadcast' | 'multicast';
@@ -68,6 +70,8 @@ export interface NicFacts {
   readonly table: number | null;
   /** Why the agent leaves it alone; null when it does not. */
   readonly leftAlone: DeferralReason | null;
-  /** That the metadata lists on it. */
+  /** That the metadata or the configuration lists on it. */
   readonly listed: readonly IpAddress[];
+  /** Others' affair by the configuration. */
+  readonly excluded: readonly Cidr[];
 }

@@ -1,11 +1,12 @@
 /** Asks the kernel which way a packet takes, and finds out what decided. Changes nothing, asks no metadata service. */
-import { joinNics } from '../desired/nics.ts';
+import { findLink, joinNics } from '../desired/nics.ts';
 import { SLOTS } from '../desired/slots.ts';
 import { decide } from '../explain/decide.ts';
 import {
   arrivalLink,
   deviceOf,
   type Findings,
+  isCloudLink,
   type Lookup,
   linkOf,
   type World,
@@ -14,9 +15,9 @@ import { isRefusedThere, lookUp } from '../kernel/lookup.ts';
 import { dumpRuleDetails } from '../kernel/rule-details.ts';
 import type { Rtnetlink } from '../kernel/socket.ts';
 import type { Config } from '../model/config.ts';
-import type { HostState } from '../model/host.ts';
+import type { HostState, Link } from '../model/host.ts';
 import type { Flow, LookupAnswer, NicFacts } from '../model/lookup.ts';
-import type { IpAddress } from '../model/net.ts';
+import type { IpAddress, MacAddress } from '../model/net.ts';
 import { type Observer, observe } from '../observe/observe.ts';
 
 export interface Explainer {
@@ -27,7 +28,10 @@ export interface Explainer {
 /** Somebody may change rules and routes between the look at them and the kernel's answer. */
 const ATTEMPTS = 3;
 
-export async function explain(explainer: Explainer, flow: Flow): Promise<Findings> {
+/** What the operator asks. */
+export type Question = Omit<Flow, 'input'>;
+
+export async function explain(explainer: Explainer, flow: Question): Promise<Findings> {
   for (let attempt = 1; ; attempt += 1) {
     const findings = await explainOnce(explainer, flow);
     const lookups = [findings.forward, ...(findings.reply === null ? [] : [findings.reply])];
@@ -35,7 +39,7 @@ export async function explain(explainer: Explainer, flow: Flow): Promise<Finding
   }
 }
 
-async function explainOnce({ observer, config }: Explainer, flow: Flow): Promise<Findings> {
+async function explainOnce({ observer, config }: Explainer, asked: Question): Promise<Findings> {
   const { rtnetlink } = observer;
   const [{ host }, rules] = await Promise.all([observe(observer), dumpRuleDetails(rtnetlink)]);
   const world: World = {
@@ -48,20 +52,31 @@ async function explainOnce({ observer, config }: Explainer, flow: Flow): Promise
     slots: SLOTS,
     isPrimaryRouted: config.routing.primary !== 'never',
   };
-  const ask = async (asked: Flow): Promise<Lookup> => lookUpAndDecide(rtnetlink, world, asked);
-  const forward = await ask(flow);
+  const whereabouts = asked.source === null ? HERE : await whereaboutsOf(asked.source, world, rtnetlink);
+  const flow: Flow = { ...asked, input: whereabouts.input };
+  const forward = await lookUpAndDecide(rtnetlink, world, flow);
   const source = flow.source ?? chosenSource(forward.answer);
-  const isSourceHere = source === null || (await isHere(source, world, rtnetlink));
-  const hasReply = source !== null && isSourceHere && deviceOf(forward) !== null;
-  const reply = hasReply ? await (flow.source === null ? ask({ ...flow, source }) : forward) : null;
+  const hasReply = source !== null && whereabouts.isHere && deviceOf(forward) !== null;
+  const reply = hasReply ? await replyOf(source, forward, world, rtnetlink) : null;
   return {
     forward,
     source,
-    isSourceHere,
+    isSourceHere: whereabouts.isHere,
     reply,
     isArrivalRefused: hasReply && (await isArrivalRefused(source, reply ?? forward, world, rtnetlink)),
     world,
   };
+}
+
+/** To a packet from the destination to the source: with the source, as the packet itself where it was asked for with one. */
+async function replyOf(
+  source: IpAddress,
+  forward: Lookup,
+  world: World,
+  rtnetlink: Rtnetlink,
+): Promise<Lookup> {
+  const { flow } = forward;
+  return flow.source === source ? forward : lookUpAndDecide(rtnetlink, world, { ...flow, source });
 }
 
 async function lookUpAndDecide(rtnetlink: Rtnetlink, world: World, flow: Flow): Promise<Lookup> {
@@ -73,11 +88,23 @@ function chosenSource(answer: LookupAnswer): IpAddress | null {
   return answer.kind === 'way' && answer.type === 'unicast' ? answer.source : null;
 }
 
-/** On a link, or in the table local by somebody's hand. */
-async function isHere(source: IpAddress, world: World, rtnetlink: Rtnetlink): Promise<boolean> {
-  if (linkOf(source, world, null) !== undefined) return true;
-  const answer = await lookUp(rtnetlink, { destination: source, source: null });
-  return answer.kind === 'way' && answer.type === 'local';
+interface Whereabouts {
+  readonly isHere: boolean;
+  /** The link that it is behind, when that is no NIC of the cloud: its packets are forwarded. */
+  readonly input: Link | null;
+}
+
+const HERE: Whereabouts = { isHere: true, input: null };
+
+/** On a link, in the table local by somebody's hand, or behind a bridge or a VPN. */
+async function whereaboutsOf(source: IpAddress, world: World, rtnetlink: Rtnetlink): Promise<Whereabouts> {
+  if (linkOf(source, world, null) !== undefined) return HERE;
+  const answer = await lookUp(rtnetlink, { destination: source, source: null, input: null });
+  if (answer.kind === 'refusal') return { isHere: false, input: null };
+  if (answer.type === 'local') return HERE;
+  const isBehind = answer.type === 'unicast' && !isCloudLink(answer.linkIndex, world);
+  const link = world.links.find(({ index }) => index === answer.linkIndex);
+  return { isHere: false, input: isBehind ? (link ?? null) : null };
 }
 
 async function isArrivalRefused(
@@ -96,15 +123,32 @@ function nicFacts(host: HostState, config: Config): readonly NicFacts[] {
   const metadata = host.state.metadata?.answer;
   if (metadata === undefined) return [];
   const { nics, deferrals } = joinNics(metadata, host, config);
-  return nics.map(({ mac, link, role, reading }) => {
-    const slot = role === 'primary' ? 0 : host.state.nics[mac]?.slot;
-    return {
-      mac,
-      link,
-      role,
-      table: slot === undefined ? null : config.routing.tableBase + slot,
-      leftAlone: deferrals.find((deferral) => deferral.mac === mac)?.reason ?? null,
-      listed: (reading?.addresses ?? []).map(({ address }) => address),
-    };
+  const tableOf = (mac: MacAddress): number | null => {
+    const slot = mac === metadata.primaryMac ? 0 : host.state.nics[mac]?.slot;
+    return slot === undefined ? null : config.routing.tableBase + slot;
+  };
+  const listed = nics.map(({ mac, link, role, reading, config: own }) => ({
+    mac,
+    link,
+    role,
+    table: tableOf(mac),
+    leftAlone: deferrals.find((deferral) => deferral.mac === mac)?.reason ?? null,
+    listed: [...(reading?.addresses ?? []), ...own.addresses].map(({ address }) => address),
+    excluded: own.excludeAddresses,
+  }));
+  const known = new Set(listed.map(({ link }) => link.index));
+  return [...listed, ...formerNics(host, known).map((nic) => ({ ...nic, table: tableOf(nic.mac) }))];
+}
+
+/** That the metadata lists no more, while their links are still there. */
+function formerNics(
+  { state, links }: HostState,
+  known: ReadonlySet<number>,
+): readonly Omit<NicFacts, 'table'>[] {
+  return Object.keys(state.nics).flatMap((key) => {
+    const mac = key as MacAddress;
+    const link = findLink(mac, links);
+    if (link === undefined || known.has(link.index)) return [];
+    return [{ mac, link, role: 'secondary', leftAlone: 'no-metadata', listed: [], excluded: [] }];
   });
 }

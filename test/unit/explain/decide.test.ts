@@ -176,11 +176,11 @@ describe('the rule that decided', () => {
       'unknown',
     ],
     [
-      'is not asked for a group, which leaves by the device of the source',
+      'is none for a group, which leaves by the device of the source',
       [OURS],
       '224.0.0.5 from 10.0.1.4',
       way(ETH1, null, { type: 'multicast' }),
-      'device',
+      'unasked',
     ],
   ])('%s', (_what, rules, flow, answer, expected) => {
     expect(decided(rulesOf(...rules), flow, answer)).toBe(expected);

@@ -5,7 +5,7 @@ import { documentOf } from '../../../src/explain/document.ts';
 import type { Findings, World } from '../../../src/explain/findings.ts';
 import type { Link } from '../../../src/model/host.ts';
 import type { LookupAnswer, NicFacts } from '../../../src/model/lookup.ts';
-import { ip, macOf } from '../builders.ts';
+import { cidr, ip, macOf } from '../builders.ts';
 import { DOCKER0, ETH0, ETH1, flowOf, LINKS, refusal, routesOf, rulesOf, way } from './tables.ts';
 
 const PRIMARY: NicFacts = {
@@ -15,6 +15,7 @@ const PRIMARY: NicFacts = {
   table: 21_000,
   leftAlone: null,
   listed: [ip('10.0.0.4')],
+  excluded: [],
 };
 const SECONDARY: NicFacts = {
   mac: macOf(2),
@@ -23,6 +24,7 @@ const SECONDARY: NicFacts = {
   table: 21_001,
   leftAlone: null,
   listed: [ip('10.0.1.4'), ip('10.0.1.5')],
+  excluded: [],
 };
 const WORLD: World = {
   links: LINKS,
@@ -35,6 +37,11 @@ const WORLD: World = {
   isPrimaryRouted: true,
 };
 const BY_ETH0 = way(ETH0, '10.0.0.1');
+
+const DUPLICATE: Link = {
+  ...ETH1,
+  addresses: [{ address: ip('2001:db8:1::4'), prefixLength: 64, scope: 'global', duplicate: true }],
+};
 
 interface Case {
   readonly flow: string;
@@ -149,7 +156,7 @@ describe('what is wrong', () => {
         world: { links: [{ ...ETH0, up: false }, ETH1], routes: [] },
       },
       [
-        'link-down: eth0 is down, and has taken its routes with it: the kernel refuses packets from 10.0.0.4 to 8.8.8.8 (no-route); `ip link set eth0 up`',
+        'link-down: eth0 is down, and has taken its routes with it: the kernel refuses packets from 10.0.0.4 to 8.8.8.8 (no-route); `ip link set eth0 up` sets it up',
       ],
     ],
     [
@@ -164,9 +171,31 @@ describe('what is wrong', () => {
     [
       'an address that is on no link and that the metadata does not know',
       { flow: '8.8.8.8 from 10.9.9.9', answer: refusal('invalid'), rest: { isSourceHere: false } },
+      ['source-missing: 10.9.9.9 is on no interface of this machine: no packet of it has this source'],
+    ],
+    [
+      'an address that the configuration leaves to others, and that nobody has set',
+      {
+        flow: '8.8.8.8 from 10.0.1.9',
+        answer: refusal('invalid'),
+        world: {
+          nics: [PRIMARY, { ...SECONDARY, listed: [ip('10.0.1.9')], excluded: [cidr('10.0.1.8/30')] }],
+        },
+        rest: { isSourceHere: false },
+      },
       [
-        'source-missing: 10.9.9.9 is on no interface of this machine: no packet of this machine has it for a source',
+        'source-missing: 10.0.1.9 is on no interface of this machine: it is listed on eth1; the configuration leaves it to others (excludeAddresses)',
       ],
+    ],
+    [
+      'an IPv6 address that another host has, too',
+      {
+        flow: '2001:db8:9::9 from 2001:db8:1::4',
+        answer: refusal('no-route'),
+        world: { links: [ETH0, DUPLICATE] },
+        rest: { isSourceHere: false },
+      },
+      ['source-missing: 2001:db8:1::4 on eth1 is not used by the kernel: another host of the subnet has it'],
     ],
     [
       'a rule of somebody else behind which ours would come, of a NIC without a table',

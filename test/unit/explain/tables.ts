@@ -46,7 +46,7 @@ export function routesOf(links: readonly Link[], ...lines: readonly string[]) {
 /** `203.0.113.9 from 10.0.1.4` */
 export function flowOf(text: string): Flow {
   const [destination = '', , source] = text.split(' ');
-  return { destination: ip(destination), source: source === undefined ? null : ip(source) };
+  return { destination: ip(destination), source: source === undefined ? null : ip(source), input: null };
 }
 
 /** By this link; an old kernel tells neither table nor route. */

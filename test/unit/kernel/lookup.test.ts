@@ -5,9 +5,9 @@ import { ip } from '../builders.ts';
 import { fromHex } from './captured.ts';
 import { expectToSurvive } from './hostile.ts';
 
-const OUTSIDE: Flow = { destination: ip('1.1.1.1'), source: ip('10.0.1.4') };
-const OUTSIDE6: Flow = { destination: ip('2001:db8:ff::1'), source: ip('2001:db8:1::4') };
-const OWN6: Flow = { destination: ip('2001:db8:1::4'), source: null };
+const OUTSIDE: Flow = { destination: ip('1.1.1.1'), source: ip('10.0.1.4'), input: null };
+const OUTSIDE6: Flow = { destination: ip('2001:db8:ff::1'), source: ip('2001:db8:1::4'), input: null };
+const OWN6: Flow = { destination: ip('2001:db8:1::4'), source: null, input: null };
 
 /** Answers of kernel 6.18 to RTM_GETROUTE; without RTM_F_LOOKUP_TABLE it answers as those before 4.4 do. */
 const WAYS = [
@@ -25,19 +25,19 @@ const WAYS = [
   ],
   [
     'to a neighbour, unbound',
-    { destination: ip('10.0.1.7'), source: null },
+    { destination: ip('10.0.1.7'), source: null, input: null },
     '02200000fe0000010002000008000f00fe000000080001000a0001070800040003000000080007000a000104080019000000000024000c000200000000000000000000000000000000000000000000000000000000000000',
     { type: 'unicast', linkIndex: 3, gateway: null, source: '10.0.1.4', table: null },
   ],
   [
     'by an IPv6 gateway',
-    { destination: ip('9.9.9.9'), source: null },
+    { destination: ip('9.9.9.9'), source: null, input: null },
     '02200000fe0000010002000008000f00fe00000008000100090909090800040003000000080007000a000104160012000a00fe8000000000000000000000000000010000080019000000000024000c000200000000000000000000000000000000000000000000000000000000000000',
     { type: 'unicast', linkIndex: 3, gateway: 'fe80::1', source: '10.0.1.4', table: null },
   ],
   [
     'to an address of its own',
-    { destination: ip('10.0.1.4'), source: null },
+    { destination: ip('10.0.1.4'), source: null, input: null },
     '02200000ff0000020002008008000f00ff000000080001000a0001040800040001000000080007000a000104080019000000000024000c000100000000000000000000000000000000000000000000000000000000000000',
     { type: 'local', linkIndex: 1, gateway: null, source: '10.0.1.4', table: 255 },
   ],
@@ -58,7 +58,7 @@ const MATCHES = [
   ],
   [
     'a connected network of main',
-    { destination: ip('10.0.1.7'), source: null },
+    { destination: ip('10.0.1.7'), source: null, input: null },
     '02180000fe02fd010000000008000f00fe000000080001000a000100080007000a0001040800040003000000',
     { table: 254, route: '10.0.1.0/24' },
   ],
