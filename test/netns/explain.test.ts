@@ -7,7 +7,7 @@ import type { Lab } from '../lab/lab.ts';
 import { inNamespace } from '../lab/netns.ts';
 import { openLab } from '../lab/open-lab.ts';
 import { sized } from '../lab/settled.ts';
-import { GATEWAY6, VM_ADDRESS } from '../lab/topology.ts';
+import { GATEWAY6, SUBNETS, VM_ADDRESS } from '../lab/topology.ts';
 import type { Vm } from '../lab/vm.ts';
 import type { Pair } from './explain-probe.ts';
 
@@ -43,6 +43,22 @@ async function threeNics(): Promise<Lab> {
 
 async function sh(vm: Vm, script: string): Promise<void> {
   await vm.run('sh', ['-e', '-c', script]);
+}
+
+/** In one process. */
+async function explainAll(vm: Vm, pairs: readonly Pair[]): Promise<readonly ExplainDocument[]> {
+  const [file, ...args] = inNamespace(vm.namespace, [
+    process.execPath,
+    '--import',
+    import.meta.resolve('tsx'),
+    PROBE,
+    vm.root,
+  ]);
+  const { stdout } = await execa(file, args, {
+    input: JSON.stringify(pairs),
+    timeout: EXPLAIN_DEADLINE_MS,
+  });
+  return JSON.parse(stdout) as ExplainDocument[];
 }
 
 describe('the random pairs', () => {
@@ -141,21 +157,6 @@ describe('the random pairs', () => {
     { weight: 3, arbitrary: fc.record({ from: fc.constantFrom(...SOURCES), to: destination }) },
     { weight: 1, arbitrary: fc.record({ from: fc.constantFrom(...SOURCES6), to: destination6 }) },
   );
-
-  async function explainAll(vm: Vm, pairs: readonly Pair[]): Promise<readonly ExplainDocument[]> {
-    const [file, ...args] = inNamespace(vm.namespace, [
-      process.execPath,
-      '--import',
-      import.meta.resolve('tsx'),
-      PROBE,
-      vm.root,
-    ]);
-    const { stdout } = await execa(file, args, {
-      input: JSON.stringify(pairs),
-      timeout: EXPLAIN_DEADLINE_MS,
-    });
-    return JSON.parse(stdout) as ExplainDocument[];
-  }
 
   /** One `ip -batch` for all: answers come in order on stdout, refusals with their line on stderr. */
   async function askIp(vm: Vm, pairs: readonly Pair[], match: '' | 'fibmatch'): Promise<readonly string[]> {
@@ -530,5 +531,44 @@ Nothing is wrong with it.`);
       expect(stderr).toContain(message);
       expect({ exitCode, stdout }, message).toEqual({ exitCode: 2, stdout: '' });
     }
+  });
+});
+
+describe('the verdict', () => {
+  const SOURCES = [null, VM_ADDRESS, '10.0.1.4', '10.0.1.5', '10.0.2.4'];
+  const CLIENTS = SUBNETS.map(({ client }) => client.address);
+  const PAIRS = CLIENTS.flatMap((to) => SOURCES.map((from) => ({ from, to })));
+
+  /** Pairs about which explain and a connection do not agree, and how many do not get through. */
+  async function disagreements(vm: Vm): Promise<{ wrong: readonly string[]; broken: number }> {
+    const [documents, outcomes] = await Promise.all([
+      explainAll(vm, PAIRS),
+      Promise.all(
+        PAIRS.map(({ from, to }) => vm.connectFrom({ to, ...(from === null ? {} : { source: from }) })),
+      ),
+    ]);
+    const cells = PAIRS.map(({ from, to }, index) => ({
+      name: `${from} > ${to}`,
+      isGood: documents[index]?.good,
+      isThrough: outcomes[index]?.outcome === 'ok',
+    }));
+    return {
+      wrong: cells.filter(({ isGood, isThrough }) => isGood !== isThrough).map(({ name }) => name),
+      broken: cells.filter(({ isThrough }) => !isThrough).length,
+    };
+  }
+
+  test('is what a connection finds: with the agent, with primary: never, and without the agent', async () => {
+    const lab = await threeNics();
+    expect(await disagreements(lab.vm)).toEqual({ wrong: [], broken: 0 });
+    await lab.vm.agent(['reconfigure'], { config: 'routing: { primary: never }\n' });
+    expect(await disagreements(lab.vm)).toEqual({ wrong: [], broken: 2 });
+    await lab.vm.agent(['release', '--all']);
+    const byHand = ['10.0.1.4 eth1', '10.0.1.5 eth1', '10.0.2.4 eth2'].map((words) => {
+      const [address, link] = words.split(' ');
+      return `ip link set ${link} up; ip addr add ${address}/24 dev ${link}`;
+    });
+    await sh(lab.vm, byHand.join('; '));
+    expect(await disagreements(lab.vm)).toEqual({ wrong: [], broken: 11 });
   });
 });
