@@ -46,7 +46,15 @@ interface Found {
   readonly route: Route | null;
 }
 
-type Taking = { readonly found: Found } | { readonly passed: Passed } | 'elsewhere' | 'contradiction';
+/** What comes of it when a rule takes the packet. */
+interface Taking {
+  /** That may have decided: whether the packet is one for such a route cannot be told. */
+  readonly maybe: readonly Found[];
+  /** Certain; `contradiction`: it is something else than the kernel's answer. */
+  readonly end: Found | Passed | 'nothing' | 'contradiction';
+}
+
+const NOTHING: Taking = { maybe: [], end: 'nothing' };
 
 export function decide(tables: Tables, flow: Flow, answer: LookupAnswer): Decision {
   if (isForGroup(flow))
@@ -57,23 +65,38 @@ export function decide(tables: Tables, flow: Flow, answer: LookupAnswer): Decisi
   let isContradicted = false;
   for (const { rule, verdict } of walk(tables.rules, flow)) {
     if (mayTakeOthers(rule, flow)) others.push(rule);
-    const taking = verdict === 'no' ? 'elsewhere' : take(rule, tables.routes, flow, answer);
-    isContradicted = taking === 'contradiction' && verdict === 'yes';
-    if (isContradicted) break;
-    if (typeof taking === 'string') continue;
-    if ('found' in taking) candidates.push(taking.found);
-    else if (verdict === 'yes') passed.push(taking.passed);
-    if ('found' in taking && verdict === 'yes') break;
+    const { maybe, end } = verdict === 'no' ? NOTHING : take(rule, tables.routes, flow, answer);
+    candidates.push(...maybe, ...(isFound(end) ? [end] : []));
+    if (verdict !== 'yes') continue;
+    isContradicted = end === 'contradiction';
+    if (isContradicted || isFound(end)) break;
+    if (isPassed(end) && maybe.length === 0) passed.push(end);
   }
+  return { ...conclude(candidates, answer, isContradicted), passed, others };
+}
+
+function isPassed(end: Taking['end']): end is Passed {
+  return typeof end === 'object' && 'reason' in end;
+}
+
+function isFound(end: Taking['end']): end is Found {
+  return typeof end === 'object' && !('reason' in end);
+}
+
+function conclude(
+  candidates: readonly Found[],
+  answer: LookupAnswer,
+  isContradicted: boolean,
+): Pick<Decision, 'kind' | 'rule' | 'route' | 'candidates'> {
   const [first, ...more] = candidates;
   const isRefused = answer.kind === 'refusal' && answer.reason === 'no-route';
   if (first === undefined && isRefused && !isContradicted)
-    return { kind: 'none', rule: null, route: null, passed, others, candidates: [] };
-  if (first === undefined || more.length > 0) {
-    const rules = candidates.map(({ rule }) => rule);
-    return { kind: 'unknown', rule: null, route: null, passed, others, candidates: rules };
+    return { kind: 'none', rule: null, route: null, candidates: [] };
+  if (first === undefined || more.some(({ rule }) => rule !== first.rule)) {
+    const rules = new Set(candidates.map(({ rule }) => rule));
+    return { kind: 'unknown', rule: null, route: null, candidates: [...rules] };
   }
-  return { kind: 'rule', ...first, passed, others, candidates: [] };
+  return { kind: 'rule', rule: first.rule, route: more.length === 0 ? first.route : null, candidates: [] };
 }
 
 /** To a group IPv4 sends by the device of the source (ip_route_output_key_hash_rcu). */
@@ -106,26 +129,35 @@ const REFUSING: Readonly<Partial<Record<RuleAction, RefusalReason>>> = {
   blackhole: 'invalid',
 };
 
-/** What comes of it when the rule takes the packet; `contradiction`: something else than the kernel's answer. */
 function take(rule: RuleDetails, routes: readonly Route[], flow: Flow, answer: LookupAnswer): Taking {
   const refusing = REFUSING[rule.action];
   if (refusing !== undefined) {
     const isSo = answer.kind === 'refusal' && answer.reason === refusing;
-    return isSo ? { found: { rule, route: null } } : 'contradiction';
+    return { maybe: [], end: isSo ? { rule, route: null } : 'contradiction' };
   }
-  if (rule.action !== 'table') return 'elsewhere';
-  if (rule.table === LOCAL_TABLE) return isLocal(answer) ? { found: { rule, route: null } } : 'elsewhere';
+  if (rule.action !== 'table') return NOTHING;
+  if (rule.table === LOCAL_TABLE)
+    return { maybe: [], end: isLocal(answer) ? { rule, route: null } : 'nothing' };
+  return takeTable(rule, routes, flow, answer);
+}
+
+function takeTable(rule: RuleDetails, routes: readonly Route[], flow: Flow, answer: LookupAnswer): Taking {
+  const maybe: Found[] = [];
   for (const group of routesTo(flow.destination, rule.table, routes)) {
-    const route = group.find((entry) => agrees(entry, answer));
-    if (route !== undefined) return { found: { rule, route } };
-    // One for a tos or a source of its own: it was not for this packet.
-    const best = group.find(({ type }) => type !== 'other');
-    if (best === undefined) continue;
-    if (isSuppressed(best, rule)) return { passed: { rule, reason: 'suppressed', route: best } };
-    return best.type === 'throw' ? { passed: { rule, reason: 'throw', route: best } } : 'contradiction';
+    const best = group.filter(({ type }) => type !== 'other');
+    const [first] = best;
+    if (first !== undefined && isSuppressed(first, rule))
+      return { maybe, end: { rule, reason: 'suppressed', route: first } };
+    const route = best.find((entry) => agrees(entry, answer));
+    if (route !== undefined) return { maybe, end: { rule, route } };
+    // One for a tos or a source of its own: whether it was for this packet shows where it alone is like the answer.
+    const odd = group.find((entry) => entry.type === 'other' && agrees(entry, answer));
+    if (odd !== undefined) maybe.push({ rule, route: odd });
+    if (first?.type === 'throw') return { maybe, end: { rule, reason: 'throw', route: first } };
+    if (first !== undefined) return { maybe, end: 'contradiction' };
   }
   const isEmpty = !routes.some(({ table, family }) => table === rule.table && family === rule.family);
-  return { passed: { rule, reason: isEmpty ? 'empty' : 'no-route', route: null } };
+  return { maybe, end: { rule, reason: isEmpty ? 'empty' : 'no-route', route: null } };
 }
 
 function isSuppressed({ destination }: Route, { suppressPrefixLength }: RuleDetails): boolean {

@@ -14,7 +14,7 @@ import {
   nicAt,
   type World,
 } from './findings.ts';
-import { isKernelsOwn } from './rules.ts';
+import { isKernelsOwn, LOCAL_TABLE } from './rules.ts';
 
 export interface StoryLine {
   readonly label: 'passed' | 'rule' | 'route' | 'leaves' | 'NIC' | 'reply';
@@ -72,8 +72,10 @@ function routeText({ decision, answer }: Lookup, world: World): string {
     const type = answer.type === 'unicast' ? '' : `${answer.type} `;
     return `${type}${answer.route} in table ${tableName(answer.table)}`;
   }
-  if (answer.kind === 'way' && decision.kind === 'unknown') return 'cannot be told';
-  return rule === null ? 'none' : 'none: the rule refuses by itself';
+  if (answer.kind === 'refusal') return rule === null ? 'none' : 'none: the rule refuses by itself';
+  if (decision.kind === 'unasked') return 'none';
+  // The table local is not listed, and kernels before 4.13 do not tell its route.
+  return rule?.table === LOCAL_TABLE ? `${answer.type} in table ${tableName(rule.table)}` : 'cannot be told';
 }
 
 function leavesText({ forward, source, world }: Findings): string {

@@ -26,6 +26,7 @@ const ROUTES = routesOf(
   'throw 172.17.0.0/16 table 21001',
   'default via 10.0.1.1 dev eth1 table 99',
   'default via 10.0.0.1 dev eth0 table 98',
+  'other default via 10.0.0.1 dev eth0 table 97',
 );
 const BY_ETH1 = way(ETH1, '10.0.1.1');
 const BY_ETH0 = way(ETH0, '10.0.0.1');
@@ -167,6 +168,27 @@ describe('the rule that decided', () => {
       '8.8.8.8 from 10.0.1.4',
       { ...BY_ETH1, ...told(99, '0.0.0.0/0') },
       'rule 1 (from all … lookup 99): default via 10.0.1.1 dev eth1 in table 99',
+    ],
+    [
+      'cannot be told, when a route for a tos of its own is like the answer, and so is the rule behind',
+      ['from all lookup 97 priority 1', 'from all lookup 98 priority 2'],
+      '8.8.8.8',
+      BY_ETH0,
+      'unknown',
+    ],
+    [
+      'is that of the route for a tos of its own, when no other is like the answer',
+      ['from all lookup 97 priority 1', 'from all lookup 99 priority 2'],
+      '8.8.8.8',
+      BY_ETH0,
+      'rule 1 (from all lookup 97): default via 10.0.0.1 dev eth0 in table 97',
+    ],
+    [
+      'is not that of such a route, when the kernel tells another table',
+      ['from all lookup 97 priority 1', 'from all lookup 98 priority 2'],
+      '8.8.8.8',
+      { ...BY_ETH0, ...told(98, '0.0.0.0/0') },
+      '1 no-route, rule 2 (from all lookup 98): default via 10.0.0.1 dev eth0 in table 98',
     ],
     [
       'cannot be told, when the rules say something else than the kernel',
