@@ -7,7 +7,7 @@ import type { Lab } from '../lab/lab.ts';
 import { inNamespace } from '../lab/netns.ts';
 import { openLab } from '../lab/open-lab.ts';
 import { sized } from '../lab/settled.ts';
-import { GATEWAY6, SUBNETS, VM_ADDRESS } from '../lab/topology.ts';
+import { CLIENT_SUBNETS, GATEWAY6, VM_ADDRESS } from '../lab/topology.ts';
 import type { Vm } from '../lab/vm.ts';
 import type { Pair } from './explain-probe.ts';
 
@@ -536,7 +536,7 @@ Nothing is wrong with it.`);
 
 describe('the verdict', () => {
   const SOURCES = [null, VM_ADDRESS, '10.0.1.4', '10.0.1.5', '10.0.2.4'];
-  const CLIENTS = SUBNETS.map(({ client }) => client.address);
+  const CLIENTS = CLIENT_SUBNETS.map(({ client }) => client.address);
   const PAIRS = CLIENTS.flatMap((to) => SOURCES.map((from) => ({ from, to })));
 
   /** Pairs about which explain and a connection do not agree, and how many do not get through. */
