@@ -45,7 +45,7 @@ function reply(message: ActorReply): void {
 
 function trafficHandlers(): Pick<Handlers, 'respond' | 'connect'> {
   return {
-    respond: async ({ host, port }) => {
+    respond: async ({ host, port, address = '::' }) => {
       const server = net.createServer((socket) => {
         const answer: Answer = {
           host,
@@ -57,7 +57,7 @@ function trafficHandlers(): Pick<Handlers, 'respond' | 'connect'> {
       });
       // '::' without ipv6Only takes IPv4 as well.
       await new Promise<void>((resolve, reject) => {
-        server.once('error', reject).listen({ host: '::', port }, resolve);
+        server.once('error', reject).listen({ host: address, port }, resolve);
       });
       return null;
     },

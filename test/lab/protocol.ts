@@ -39,10 +39,16 @@ export interface OpenedSession {
   readonly localPort: number;
 }
 
+export interface Typed {
+  readonly bytes: number;
+  /** The longest time that an echo took. */
+  readonly longestEchoMs: number;
+}
+
 export interface ActorCommands {
-  /** Answer TCP on every address of the namespace with an `Answer`. */
+  /** Answer TCP on every address of the namespace, or on one alone, with an `Answer`. */
   readonly respond: {
-    readonly arguments: { readonly host: string; readonly port: number };
+    readonly arguments: { readonly host: string; readonly port: number; readonly address?: string };
     readonly result: null;
   };
   readonly connect: { readonly arguments: ConnectRequest; readonly result: ConnectResult };
@@ -62,6 +68,12 @@ export interface ActorCommands {
     readonly arguments: { readonly id: number; readonly timeoutMs: number };
     readonly result: null;
   };
+  /** Sends a byte every so often, once the echo of the one before is back, until `stopTyping`. */
+  readonly type: {
+    readonly arguments: { readonly id: number; readonly everyMs: number; readonly timeoutMs: number };
+    readonly result: Typed;
+  };
+  readonly stopTyping: { readonly arguments: { readonly id: number }; readonly result: null };
   readonly closeSession: { readonly arguments: { readonly id: number }; readonly result: null };
   readonly startMetadata: {
     readonly arguments: { readonly host: string; readonly port: number };

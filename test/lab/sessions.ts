@@ -2,16 +2,21 @@
 import { execa } from 'execa';
 import type { Actor } from './actor-client.ts';
 import { inNamespace } from './netns.ts';
+import type { Typed } from './protocol.ts';
 import { ECHO_PORT } from './topology.ts';
 
 /** Longer than the retransmissions of a connection that is held up for a moment. */
 const EXCHANGE_DEADLINE_MS = 5_000;
+/** Faster than anybody types. */
+const KEY_INTERVAL_MS = 10;
 
 export interface Session {
   /** Sends a line and waits for its echo; throws when it does not come or the connection is gone. */
   exchange(): Promise<void>;
   /** Exchanges without a pause until the returned function is called, which tells how many there were. */
   keepExchanging(): () => Promise<number>;
+  /** As somebody types into ssh: a byte every 10 ms and its echo, until the returned function is called. */
+  keepTyping(): () => Promise<Typed>;
   /** Of both sides, since it began. */
   retransmissions(): Promise<number>;
   close(): Promise<void>;
@@ -44,6 +49,14 @@ export async function openSession({ actor, to, namespaces }: SessionParts): Prom
       return () => {
         over.abort();
         return exchanges;
+      };
+    },
+    keepTyping: () => {
+      const typing = actor.call('type', { id, everyMs: KEY_INTERVAL_MS, timeoutMs });
+      typing.catch(() => undefined);
+      return async () => {
+        await actor.call('stopTyping', { id });
+        return typing;
       };
     },
     retransmissions: async () => {
