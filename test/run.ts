@@ -12,15 +12,21 @@ function main(): number {
   const built = run({ command: 'npm', args: ['run', '--silent', 'build'], env: {} });
   if (built !== 0) return built;
   const missing = missingTools();
-  const refusal = missing.length > 0 ? 'tools are missing' : whyNotEnter();
-  const vitest = [process.execPath, VITEST, 'run', '--configLoader', 'runner', ...process.argv.slice(2)];
+  const isBare = missing.some(({ testFile }) => testFile === undefined);
+  const refusal = isBare ? 'tools are missing' : whyNotEnter();
+  const excluded = missing.flatMap(({ testFile }) => (testFile === undefined ? [] : ['--exclude', testFile]));
+  const options = ['--configLoader', 'runner', ...excluded, ...process.argv.slice(2)];
+  const vitest = [process.execPath, VITEST, 'run', ...options];
   const code =
     refusal === undefined
       ? run(enter(vitest))
       : run({ command: process.execPath, args: [...vitest.slice(1), '--project', 'unit'], env: {} });
   const skipped = [
     ...(refusal === undefined ? [] : [`all tests on a real kernel (project netns): ${refusal}`]),
-    ...missing.map((tool) => `${tool.tool} is not installed; apt-get install ${tool.package}`),
+    ...missing.map(
+      ({ tool, package: name, testFile }) =>
+        `${testFile === undefined ? '' : `${testFile}: `}${tool} is not installed; apt-get install ${name}`,
+    ),
   ];
   if (skipped.length === 0) return code;
   console.error(['', 'SKIPPED:', ...skipped.map((line) => `  - ${line}`)].join('\n'));

@@ -165,6 +165,12 @@ export class Fabric {
     await this.#forgetNeighbours([address]);
   }
 
+  /** Without it the link in the VM stays up and has no carrier. */
+  async setCarrier(mac: string, carrier: 'on' | 'off'): Promise<void> {
+    const state = carrier === 'on' ? 'up' : 'down';
+    await setUp(this.#namespace, { ip: [`link set ${this.#port(mac).name} ${state}`] });
+  }
+
   /** By MAC of the ENI, since the lab began. */
   async counters(): Promise<Readonly<Record<string, PortCounters>>> {
     const [file, ...args] = inNamespace(this.#namespace, ['nft', '-j', 'list', 'table', 'netdev', 'fabric']);

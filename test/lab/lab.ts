@@ -46,6 +46,7 @@ export interface Lab {
   readonly vm: Vm;
   readonly primary: Eni;
   readonly vms: readonly Vm[];
+  readonly primaries: readonly Eni[];
   readonly metadata: MetadataControl;
   /** The cloud's own API. What follows calls it, and waits until it is done. */
   readonly controlPlane: ControlPlane;
@@ -60,6 +61,10 @@ export interface Lab {
   migrateAddress(address: string, fromMac: string, toMac: string): Promise<void>;
   assignAddress(mac: string, address: string): Promise<Eni>;
   unassignAddress(mac: string, address: string): Promise<Eni>;
+  /** A VIP that the metadata does not list: each of these ENIs may have it, and who announces it by ARP gets its traffic. */
+  bindHavip(address: string, macs: readonly string[]): Promise<void>;
+  /** The fabric's end of the ENI's link: `off` is a cable that is pulled. */
+  setCarrier(mac: string, carrier: 'on' | 'off'): Promise<void>;
   /** TCP from a client (`outside`, `client-10.0.1`) or the router. */
   connect(options: { from: string; to: string; port?: number }): Promise<ConnectResult>;
   /** TCP, UDP, ping or HTTP from any machine; UDP is answered on the addresses that were there at `answerUdp`. */
@@ -172,7 +177,12 @@ async function assemble(parts: LabParts): Promise<Lab> {
     vm: found(vms[0], 'vm'),
     primary: found(primaries[0], 'vm'),
     vms,
+    primaries,
     ...controlsOf(cloud),
+    bindHavip: async (address, macs) => {
+      for (const mac of macs) await fabric.assign(mac, address);
+    },
+    setCarrier: (mac, carrier) => fabric.setCarrier(mac, carrier),
     connect,
     probe: async ({ from, port = RESPONDER_PORT, ...request }) =>
       (await hosts.of(from)).call('probe', { port, ...request }),

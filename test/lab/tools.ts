@@ -12,13 +12,19 @@ const PACKAGES = {
   strace: 'strace',
   ping: 'iputils-ping',
   'systemd-analyze': 'systemd',
+  keepalived: 'keepalived',
 } as const;
 
 type Tool = keyof typeof PACKAGES;
 
+/** Without these, all tests but one file's run. */
+const NEEDED_BY: Partial<Record<Tool, string>> = { keepalived: 'test/netns/keepalived.test.ts' };
+
 export interface MissingTool {
   readonly tool: Tool;
   readonly package: string;
+  /** The only file of tests that needs it; undefined when all do. */
+  readonly testFile: string | undefined;
 }
 
 function hasTool(tool: Tool): boolean {
@@ -28,7 +34,7 @@ function hasTool(tool: Tool): boolean {
 export function missingTools(): readonly MissingTool[] {
   return (Object.keys(PACKAGES) as Tool[])
     .filter((tool) => !hasTool(tool))
-    .map((tool) => ({ tool, package: PACKAGES[tool] }));
+    .map((tool) => ({ tool, package: PACKAGES[tool], testFile: NEEDED_BY[tool] }));
 }
 
 function isExecutable(file: string): boolean {

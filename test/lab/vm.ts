@@ -4,7 +4,7 @@ import path from 'node:path';
 import { execa } from 'execa';
 import { connectControl } from '../../src/system/control-client.ts';
 import type { Actor } from './actor-client.ts';
-import type { Children } from './children.ts';
+import type { Child, ChildOptions, Children } from './children.ts';
 import { type Daemon, type DaemonOptions, startDaemon } from './daemon.ts';
 import { dumpKernel } from './kernel-dump.ts';
 import { type Monitor, startMonitor } from './monitor.ts';
@@ -57,6 +57,8 @@ export interface Vm {
   agent(args: readonly string[], options?: AgentOptions): Promise<AgentResult>;
   /** `node dist/cli.js --root ROOT --log-level debug daemon`, ready; it ends with the lab at the latest. */
   startDaemon(options?: DaemonOptions): Promise<Daemon>;
+  /** A program that stays; it ends with the lab at the latest, and one that died by itself fails the test. */
+  start(options: Omit<ChildOptions, 'namespace'>): Child;
   /** What the kernel announces from now on. */
   monitor(): Promise<Monitor>;
   /** Two links exchange their names, as they are (a link that is up can be renamed from kernel 6.2 on). */
@@ -69,6 +71,8 @@ export interface Vm {
   /** Absolute path of a file of the VM. */
   path(file: string): string;
   readFile(file: string): Promise<string>;
+  /** A service that answers on one address of the VM alone, by its name. */
+  serve(options: { host: string; address: string; port: number }): Promise<void>;
   /** TCP from the VM, unbound without `source`. */
   connectFrom(options: { to: string; source?: string; port?: number }): Promise<ConnectResult>;
   /** Kernel state and file tree as text, for comparisons; `identity` adds inode and mtime of the files. */
@@ -106,6 +110,7 @@ export function createVm(parts: VmParts): Vm {
       return runAgent(parts, args, options);
     },
     startDaemon: (options = {}) => startDaemon({ ...parts, program, readStatus }, options),
+    start: (options) => children.start({ ...options, namespace }),
     monitor: () => startMonitor(children, namespace),
     swapNames: async (one, other) => {
       const steps = [`${one} name swapped`, `${other} name ${one}`, `swapped name ${other}`];
@@ -116,6 +121,9 @@ export function createVm(parts: VmParts): Vm {
     writeConfig: (text) => writeConfig(root, text),
     path: (file) => path.join(root, file),
     readFile: (file) => readFile(path.join(root, file), 'utf8'),
+    serve: async (options) => {
+      await (await actor()).call('respond', options);
+    },
     connectFrom: async (options) =>
       (await actor()).call('connect', { port: RESPONDER_PORT, timeoutMs: CONNECT_DEADLINE_MS, ...options }),
     snapshot: async ({ identity = false } = {}) => {
