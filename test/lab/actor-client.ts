@@ -95,6 +95,7 @@ export class Actor {
   }
 
   #assertAlive(): void {
+    if (this.#stopping) throw new Error(`actor ${this.name} was stopped`);
     if (this.#death !== undefined) throw new Error(`actor ${this.name} died: ${this.#death}`);
   }
 }

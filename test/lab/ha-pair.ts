@@ -113,10 +113,10 @@ export async function moveByStopping(pair: Pair, from: number): Promise<void> {
   const target = at(pair.vms, 1 - from);
   const before = (await callsOf(target)).length;
   await stopMaster(pair, from);
-  const calls = await until({
+  const { calls } = await until({
     what: `VM ${target.index} has asked the cloud`,
-    read: () => callsOf(target),
-    holds: ({ length }) => length > before,
+    read: async () => ({ calls: await callsOf(target), log: running(target).log() }),
+    holds: (seen) => seen.calls.length > before,
   });
   await controlPlane.settled(await controlPlane.migratePrivateIpAddress(at(calls, -1)));
 }

@@ -10,18 +10,36 @@ export interface Keepalived {
   waitFor(state: State): Promise<void>;
   /** How often it became master. */
   mastered(): number;
+  /** So far. */
+  log(): string;
   /** SIGTERM, and its end: a master gives its VIPs up. */
   stop(): Promise<void>;
 }
 
 const FOLDERS = ['/etc/keepalived', '/run', '/usr/local/bin'];
-/** In a mount namespace of its own, so that the paths in its files are those of the VM. */
+/**
+ * A root of its own, so that the paths in its files are those of the VM. Keepalived runs no script below a folder that is not
+ * root's, and without root none of the machine's is: / and /etc are new, the rest is the machine's.
+ */
 const ENTER = `
 set -e
-root=$1
+vm=$1
+root=/mnt
 shift
-for folder in ${FOLDERS.join(' ')}; do mount --bind "$root$folder" "$folder"; done
-exec "$@"
+mount -t tmpfs -o mode=755 tmpfs $root
+for name in bin sbin lib lib64 usr dev proc sys; do
+  if [ -L /$name ]; then cp -P /$name $root/$name; continue; fi
+  mkdir $root/$name
+  mount --rbind /$name $root/$name
+done
+mkdir -p $root/etc/keepalived $root/run
+cp /etc/passwd /etc/group /etc/ld.so.cache $root/etc
+for folder in ${FOLDERS.join(' ')}; do mount --bind "$vm$folder" $root$folder; done
+# Before a script it gives up its groups, which nobody without root may do: it is told that it has done so.
+if grep -q deny /proc/self/setgroups; then
+  set -- strace -D -f --seccomp-bpf -qq -o /dev/null -e trace=setgroups -e inject=setgroups:retval=0 "$@"
+fi
+exec chroot $root "$@"
 `;
 const KEEPALIVED = ['keepalived', '--vrrp', '--dont-fork', '--log-console', '--log-detail'];
 
@@ -51,6 +69,7 @@ export async function startKeepalived(vm: Vm): Promise<Keepalived> {
       });
     },
     mastered: () => states().filter((state) => state === 'MASTER').length,
+    log: () => child.stderr,
     stop: async () => {
       await child.end('SIGTERM');
     },

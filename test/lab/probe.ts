@@ -19,9 +19,16 @@ export async function startProbe(
 ): Promise<Probe> {
   const over = new AbortController();
   const answeredAt: number[] = [];
+  const failures: unknown[] = [];
   const connect = async (): Promise<void> => {
     const at = performance.now();
-    if ((await lab.connect(ends)).outcome === 'ok') answeredAt.push(at);
+    try {
+      if ((await lab.connect(ends)).outcome === 'ok') answeredAt.push(at);
+    } catch (error) {
+      // The lab is closed under it when a test fails.
+      failures.push(error);
+      over.abort();
+    }
   };
   const probing = (async () => {
     const connections: Promise<void>[] = [];
@@ -40,6 +47,7 @@ export async function startProbe(
     stop: async () => {
       over.abort();
       await probing;
+      if (failures.length > 0) throw failures[0];
     },
   };
 }
