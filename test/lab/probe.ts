@@ -1,4 +1,4 @@
-/** For how long an address does not answer. */
+/** Who answers at an address, and for how long nobody does. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Lab } from './lab.ts';
 import { until } from './until.ts';
@@ -7,23 +7,23 @@ import { until } from './until.ts';
 const INTERVAL_MS = 50;
 
 export interface Probe {
+  /** Until the last answer was that machine's. */
+  waitFor(host: string): Promise<void>;
   /** The longest time from one connection that was answered to the next; from the first one on. */
   longestGapMs(): number;
   stop(): Promise<void>;
 }
 
-/** Returns when it has been answered once. */
-export async function startProbe(
-  lab: Lab,
-  ends: { readonly from: string; readonly to: string },
-): Promise<Probe> {
+export function startProbe(lab: Lab, ends: { readonly from: string; readonly to: string }): Probe {
   const over = new AbortController();
-  const answeredAt: number[] = [];
+  /** By when the connection was begun. */
+  const answers: { readonly at: number; readonly host: string }[] = [];
   const failures: unknown[] = [];
   const connect = async (): Promise<void> => {
     const at = performance.now();
     try {
-      if ((await lab.connect(ends)).outcome === 'ok') answeredAt.push(at);
+      const { answer } = await lab.connect(ends);
+      if (answer !== undefined) answers.push({ at, host: answer.host });
     } catch (error) {
       // The lab is closed under it when a test fails.
       failures.push(error);
@@ -38,11 +38,17 @@ export async function startProbe(
     }
     await Promise.all(connections);
   })();
-  await until({ what: `${ends.to} answers`, read: () => answeredAt.length, holds: (count) => count > 0 });
   return {
+    waitFor: async (host) => {
+      await until({
+        what: `${host} answers at ${ends.to}`,
+        read: () => answers.at(-1)?.host,
+        holds: (last) => last === host,
+      });
+    },
     longestGapMs: () => {
-      const sorted = answeredAt.toSorted((a, b) => a - b);
-      return Math.max(...sorted.slice(1).map((at, index) => at - (sorted[index] ?? at)));
+      const times = answers.map(({ at }) => at).toSorted((a, b) => a - b);
+      return Math.max(...times.slice(1).map((at, index) => at - (times[index] ?? at)));
     },
     stop: async () => {
       over.abort();

@@ -31,14 +31,6 @@ const FAULTS_IN_ALL = sized(1, 21);
 const RULE_MS = 1_000;
 const ON_BOTH_MS = 2 * INTERVAL_MS + 1_000;
 
-async function waitForAnswerOf(lab: Lab, address: string, vm: number): Promise<void> {
-  await until({
-    what: `${address} is answered by VM ${vm}`,
-    read: async () => (await lab.connect({ from: 'outside', to: address })).answer?.host,
-    holds: (host) => host === HOSTS[vm],
-  });
-}
-
 /** Whoever has the address answers by its ENI, and nothing is dropped anywhere. */
 async function assertRightNic(lab: Lab, address: string, { eni }: HaVm): Promise<void> {
   const before = await lab.portCounters();
@@ -61,13 +53,15 @@ async function typeMeanwhile({ lab, vms }: Pair): Promise<() => Promise<void>> {
   };
 }
 
-/** By the agents' logs, which have every step, and by what the kernels announced. Returns how late its rule was at most. */
+/** By the agents' logs, which have every step, their files, and what the kernels announced. Returns how late its rule was at most. */
 async function assertMovedByKeepalivedAlone({ vms }: Pair, address: string): Promise<number> {
   const steps = vms.flatMap(({ daemon }) => daemon.log().map(({ msg }) => msg));
   expect(steps.filter((step) => step.includes(` address ${address}/`))).toEqual([]);
   const monitors = vms.map(({ monitor }) => monitor);
   expect(coverageOf(monitors, address).onBothMs).toBe(0);
-  for (const { monitor, keepalived } of vms) {
+  for (const { vm, monitor, keepalived } of vms) {
+    for (const file of ['ifcfg-eth1', 'rule-eth1'])
+      expect(await vm.readFile(`/etc/sysconfig/network-scripts/${file}`)).not.toContain(address);
     const mastered = keepalived.reduce((sum, each) => sum + each.mastered(), 0);
     expect(countOf(monitor, address, 'appeared')).toBe(mastered);
     expect(countOf(monitor, address, 'went')).toBe(mastered);
@@ -106,18 +100,18 @@ async function pullCable(lab: Lab, mac: string): Promise<() => Promise<void>> {
   return () => lab.setCarrier(mac, 'on');
 }
 
-async function stopInTurns(pair: Pair, address: string): Promise<void> {
+async function stopInTurns(pair: Pair, probe: Probe): Promise<void> {
   for (let count = 0; count < FAILOVERS; count += 1) {
     await stopMaster(pair, count % 2);
-    await waitForAnswerOf(pair.lab, address, 1 - (count % 2));
+    await probe.waitFor(at(HOSTS, 1 - (count % 2)));
   }
 }
 
-async function failInTurns({ lab, vms }: Pair, address: string): Promise<void> {
+async function failInTurns({ lab, vms }: Pair, probe: Probe): Promise<void> {
   for (let count = 0; count < FAULTS_IN_ALL; count += 1) {
     const failing = at(vms, count % 2);
     const heal = await at(FAULTS, count % FAULTS.length)(lab, failing);
-    await waitForAnswerOf(lab, address, 1 - failing.index);
+    await probe.waitFor(at(HOSTS, 1 - failing.index));
     await heal();
     await running(failing).waitFor('BACKUP');
   }
@@ -129,11 +123,11 @@ test('a HAVIP moves with its rule, the agent leaves it alone, and nobody else no
   const macs = pair.vms.map(({ eni }) => eni.mac);
   await lab.bindHavip(HAVIP, macs);
   await startBoth(pair);
-  await waitForAnswerOf(lab, HAVIP, 0);
 
-  const stopping = await startProbe(lab, { from: 'outside', to: HAVIP });
+  const stopping = startProbe(lab, { from: 'outside', to: HAVIP });
+  await stopping.waitFor(at(HOSTS, 0));
   const stopTyping = await typeMeanwhile(pair);
-  await stopInTurns(pair, HAVIP);
+  await stopInTurns(pair, stopping);
   await stopping.stop();
   await assertRightNic(lab, HAVIP, at(pair.vms, FAILOVERS % 2));
   await stopTyping();
@@ -145,8 +139,9 @@ test('a HAVIP moves with its rule, the agent leaves it alone, and nobody else no
   for (const { daemon } of pair.vms) expect(alarms(daemon.log())).toEqual([]);
   report(`HAVIP, ${FAILOVERS} times stopped`, pair, HAVIP, stopping);
 
-  const failing = await startProbe(lab, { from: 'outside', to: HAVIP });
-  await failInTurns(pair, HAVIP);
+  const failing = startProbe(lab, { from: 'outside', to: HAVIP });
+  await failing.waitFor(at(HOSTS, FAILOVERS % 2));
+  await failInTurns(pair, failing);
   await failing.stop();
   await stopBoth(pair);
   const lag = await assertMovedByKeepalivedAlone(pair, HAVIP);
@@ -157,12 +152,13 @@ test('a HAVIP moves with its rule, the agent leaves it alone, and nobody else no
 async function moveInTurns(pair: Pair, address: string): Promise<Probe> {
   const { lab, vms } = pair;
   await startBoth(pair);
-  const probe = await startProbe(lab, { from: 'outside', to: address });
+  const probe = startProbe(lab, { from: 'outside', to: address });
+  await probe.waitFor(at(HOSTS, 0));
   const stopTyping = await typeMeanwhile(pair);
   for (let count = 0; count < FAILOVERS; count += 1) {
     const from = at(vms, count % 2);
     await moveByStopping(pair, from.index);
-    await waitForAnswerOf(lab, address, 1 - from.index);
+    await probe.waitFor(at(HOSTS, 1 - from.index));
     await waitForAddresses(from.vm, from.eni.linkName, [at(from.eni.addresses, 0)]);
   }
   await probe.stop();
