@@ -10,11 +10,12 @@ import { describeStep } from '../plan/describe.ts';
 import { ANSWER_INTERVAL_MS, type AnswerCount, countAnswer } from './answers.ts';
 import { createBackoff } from './backoff.ts';
 import { createFights } from './fights.ts';
+import { createInquiry } from './inquiry.ts';
 import { createLagTracker, type Lag } from './lag.ts';
 import { type Looker, lookMeanwhile, type Memory, type View } from './look.ts';
 import type { ReconcileOutcome } from './outcome.ts';
 import { createPublicAddresses } from './public-addresses.ts';
-import { type Fetched, fetchMetadata } from './reading.ts';
+import type { Fetched } from './reading.ts';
 import { type Reconciler, settle } from './reconcile.ts';
 import { createRunner } from './runner.ts';
 
@@ -59,6 +60,11 @@ function mayHaveNews(triggers: ReadonlySet<Trigger>): boolean {
   return [...triggers].some((trigger) => trigger !== 'kernel');
 }
 
+/** Somebody did something; the clock and the service itself only ask again. */
+function bringsNews(trigger: Trigger): boolean {
+  return !['kernel', 'metadata', 'timer'].includes(trigger);
+}
+
 export function createService(options: ServiceOptions): Service {
   return new ReconcilingService(options);
 }
@@ -70,6 +76,7 @@ class ReconcilingService implements Service {
   readonly #fights = createFights();
   readonly #publicAddresses = createPublicAddresses();
   readonly #lagTracker = createLagTracker();
+  readonly #inquiry = createInquiry(() => this.ring('metadata'));
   readonly #runner = createRunner<Trigger>((triggers) => this.#run(triggers));
   readonly #memory: Memory = {
     awaited: (links, metadata) => {
@@ -116,6 +123,7 @@ class ReconcilingService implements Service {
     return this.#runner.exclusive(async () => {
       this.#reconciler.provider.close();
       this.#reconciler = { ...next, memory: this.#memory };
+      this.#inquiry.forget();
       this.#answers = null;
       this.#failure = null;
       this.#fights.forget();
@@ -176,12 +184,22 @@ class ReconcilingService implements Service {
   }
 
   async #readMetadata(triggers: ReadonlySet<Trigger>): Promise<Fetched> {
-    if (!mayHaveNews(triggers)) {
-      if (this.#failure !== null) return { failure: this.#failure };
-      if (this.#answers !== null) return { metadata: this.#answers.metadata };
-    }
-    const fetched = await fetchMetadata(this.#reconciler.provider);
+    const known = this.#lastFetched();
+    if (known !== null && !mayHaveNews(triggers)) return known;
+    const isNews = [...triggers].some(bringsNews);
+    const fetched = await this.#inquiry.ask(this.#reconciler.provider, known, isNews);
     this.#end.signal.throwIfAborted();
+    if (fetched !== known) this.#note(fetched);
+    return fetched;
+  }
+
+  /** What is gone by between two readings. */
+  #lastFetched(): Fetched | null {
+    if (this.#failure !== null) return { failure: this.#failure };
+    return this.#answers === null ? null : { metadata: this.#answers.metadata };
+  }
+
+  #note(fetched: Fetched): void {
     if ('failure' in fetched) {
       if (this.#failure?.message !== fetched.failure.message) {
         const problem = fetched.failure.message;
@@ -189,7 +207,7 @@ class ReconcilingService implements Service {
       }
       this.#failure = fetched.failure;
       this.#answers = null;
-      return fetched;
+      return;
     }
     if (this.#failure !== null) this.#log.info({}, 'metadata available again');
     this.#failure = null;
@@ -197,7 +215,6 @@ class ReconcilingService implements Service {
     const known = this.#answers;
     this.#answers = countAnswer(known, fetched.metadata, this.#answeredAt);
     if (this.#answers.metadata !== known?.metadata) this.#fights.forget();
-    return fetched;
   }
 
   #noteFailures({ problems, steps }: ReconcileOutcome, { chosen }: View): void {

@@ -83,6 +83,22 @@ describe('metadata', () => {
     expect(alarms(daemon.log())).toEqual([]);
   });
 
+  test('that keeps the daemon waiting is asked again for who rang meanwhile', async () => {
+    const lab = await openLab();
+    // The default interval.
+    const daemon = await lab.vm.startDaemon();
+    const { mac } = await lab.attachEni({ addresses: ADDRESSES });
+    await daemon.waitForStatus(inSync(mac));
+    const before = (await lab.metadata.requests()).length;
+    const read = async () => (await lab.metadata.requests()).length;
+    await lab.metadata.fault({ mode: 'hang', times: 1 });
+    await lab.vm.run('touch', [lab.vm.path('/run/eni-agent/wake')]);
+    await until({ what: 'a request that hangs', read, holds: (count) => count > before });
+    await lab.assignAddress(mac, '10.0.1.50');
+    await lab.vm.run('touch', [lab.vm.path('/run/eni-agent/wake')]);
+    await waitForAddresses(lab.vm, 'eth1', [...ADDRESSES, '10.0.1.50'], 4_000);
+  });
+
   test('that forgets an ENI in one answer takes nothing away from it', async () => {
     const lab = await openLab();
     const daemon = await lab.vm.startDaemon({
