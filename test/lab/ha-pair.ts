@@ -107,12 +107,14 @@ async function startOn({ vm, keepalived }: HaVm): Promise<Keepalived> {
   return started;
 }
 
-/** The master's Keepalived ends, the other one's asks the cloud for the address, and the cloud moves it. */
+/** The master's Keepalived ends; as soon as the other one's asks the cloud for the address, the cloud moves it. */
 export async function moveByStopping(pair: Pair, from: number): Promise<void> {
-  const { controlPlane } = pair.lab;
   const target = at(pair.vms, 1 - from);
   const before = (await callsOf(target)).length;
-  await stopMaster(pair, from);
+  await Promise.all([stopMaster(pair, from), moveAsAsked(pair.lab, target, before)]);
+}
+
+async function moveAsAsked({ controlPlane }: Lab, target: HaVm, before: number): Promise<void> {
   const { calls } = await until({
     what: `VM ${target.index} has asked the cloud`,
     read: async () => ({ calls: await callsOf(target), log: running(target).log() }),
