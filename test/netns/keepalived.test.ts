@@ -1,5 +1,6 @@
 /** High availability with Debian's Keepalived on two VMs; its files and the agent's are those of docs/keepalived.md. */
 import { describe, expect, test } from 'vitest';
+import { type Answers, watchAnswers } from '../lab/answers.ts';
 import { brokenCells } from '../lab/cells.ts';
 import { filesOfDoc } from '../lab/doc-files.ts';
 import {
@@ -16,7 +17,6 @@ import {
 import type { Lab } from '../lab/lab.ts';
 import { openLab } from '../lab/open-lab.ts';
 import { coverageOf } from '../lab/presence.ts';
-import { type Probe, startProbe } from '../lab/probe.ts';
 import { alarms, INTERVAL_MS, sized, waitForAddresses } from '../lab/settled.ts';
 import { until } from '../lab/until.ts';
 import { countOf, ruleLags } from '../lab/vip-history.ts';
@@ -75,12 +75,12 @@ async function assertMovedByKeepalivedAlone({ vms }: Pair, address: string): Pro
   return Math.max(...lags);
 }
 
-function report(what: string, { vms }: Pair, address: string, probe: Probe): void {
+function report(what: string, { vms }: Pair, address: string, answers: Answers): void {
   const { onBothMs, onNoneMs } = coverageOf(
     vms.map(({ monitor }) => monitor),
     address,
   );
-  const [gap, none, both] = [probe.longestGapMs(), onNoneMs, onBothMs].map((ms) => `${ms.toFixed(0)} ms`);
+  const [gap, none, both] = [answers.longestGapMs(), onNoneMs, onBothMs].map((ms) => `${ms.toFixed(0)} ms`);
   console.log(`${what}: unanswered for ${gap} at most, on no VM for ${none}, on both for ${both}`);
 }
 
@@ -100,18 +100,18 @@ async function pullCable(lab: Lab, mac: string): Promise<() => Promise<void>> {
   return () => lab.setCarrier(mac, 'on');
 }
 
-async function stopInTurns(pair: Pair, probe: Probe): Promise<void> {
+async function stopInTurns(pair: Pair, answers: Answers): Promise<void> {
   for (let count = 0; count < FAILOVERS; count += 1) {
     await stopMaster(pair, count % 2);
-    await probe.waitFor(at(HOSTS, 1 - (count % 2)));
+    await answers.waitFor(at(HOSTS, 1 - (count % 2)));
   }
 }
 
-async function failInTurns({ lab, vms }: Pair, probe: Probe): Promise<void> {
+async function failInTurns({ lab, vms }: Pair, answers: Answers): Promise<void> {
   for (let count = 0; count < FAULTS_IN_ALL; count += 1) {
     const failing = at(vms, count % 2);
     const heal = await at(FAULTS, count % FAULTS.length)(lab, failing);
-    await probe.waitFor(at(HOSTS, 1 - failing.index));
+    await answers.waitFor(at(HOSTS, 1 - failing.index));
     await heal();
     await running(failing).waitFor('BACKUP');
   }
@@ -124,7 +124,7 @@ test('a HAVIP moves with its rule, the agent leaves it alone, and nobody else no
   await lab.bindHavip(HAVIP, macs);
   await startBoth(pair);
 
-  const stopping = startProbe(lab, { from: 'outside', to: HAVIP });
+  const stopping = watchAnswers(lab, { from: 'outside', to: HAVIP });
   await stopping.waitFor(at(HOSTS, 0));
   const stopTyping = await typeMeanwhile(pair);
   await stopInTurns(pair, stopping);
@@ -139,7 +139,7 @@ test('a HAVIP moves with its rule, the agent leaves it alone, and nobody else no
   for (const { daemon } of pair.vms) expect(alarms(daemon.log())).toEqual([]);
   report(`HAVIP, ${FAILOVERS} times stopped`, pair, HAVIP, stopping);
 
-  const failing = startProbe(lab, { from: 'outside', to: HAVIP });
+  const failing = watchAnswers(lab, { from: 'outside', to: HAVIP });
   await failing.waitFor(at(HOSTS, FAILOVERS % 2));
   await failInTurns(pair, failing);
   await failing.stop();
@@ -149,22 +149,22 @@ test('a HAVIP moves with its rule, the agent leaves it alone, and nobody else no
   console.log(`its rule followed it within ${lag.toFixed(0)} ms`);
 });
 
-async function moveInTurns(pair: Pair, address: string): Promise<Probe> {
+async function moveInTurns(pair: Pair, address: string): Promise<Answers> {
   const { lab, vms } = pair;
   await startBoth(pair);
-  const probe = startProbe(lab, { from: 'outside', to: address });
-  await probe.waitFor(at(HOSTS, 0));
+  const answers = watchAnswers(lab, { from: 'outside', to: address });
+  await answers.waitFor(at(HOSTS, 0));
   const stopTyping = await typeMeanwhile(pair);
   for (let count = 0; count < FAILOVERS; count += 1) {
     const from = at(vms, count % 2);
     await moveByStopping(pair, from.index);
-    await probe.waitFor(at(HOSTS, 1 - from.index));
+    await answers.waitFor(at(HOSTS, 1 - from.index));
     await waitForAddresses(from.vm, from.eni.linkName, [at(from.eni.addresses, 0)]);
   }
-  await probe.stop();
+  await answers.stop();
   await assertRightNic(lab, address, at(vms, FAILOVERS % 2));
   await stopTyping();
-  return probe;
+  return answers;
 }
 
 describe('a secondary IP that the cloud moves when Keepalived asks for it', () => {
@@ -173,10 +173,10 @@ describe('a secondary IP that the cloud moves when Keepalived asks for it', () =
     const pair = await createPair(lab, await filesOfDoc(PAGE, '2. A secondary IP that the agent sets'), [
       MOVED,
     ]);
-    const probe = await moveInTurns(pair, MOVED);
+    const answers = await moveInTurns(pair, MOVED);
     const monitors = pair.vms.map(({ monitor }) => monitor);
     expect(coverageOf(monitors, MOVED).onBothMs).toBeLessThan(ON_BOTH_MS);
-    report(`the agents' secondary IP, ${FAILOVERS} failovers`, pair, MOVED, probe);
+    report(`the agents' secondary IP, ${FAILOVERS} failovers`, pair, MOVED, answers);
   });
 
   test('is left to Keepalived where the configuration excludes it', async () => {
@@ -184,9 +184,9 @@ describe('a secondary IP that the cloud moves when Keepalived asks for it', () =
     const scripts = await filesOfDoc(PAGE, '2. A secondary IP that the agent sets');
     const files = await filesOfDoc(PAGE, '3. A secondary IP that Keepalived sets');
     const pair = await createPair(lab, { ...scripts, ...files }, [EXCLUDED]);
-    const probe = await moveInTurns(pair, EXCLUDED);
+    const answers = await moveInTurns(pair, EXCLUDED);
     await stopBoth(pair);
     await assertMovedByKeepalivedAlone(pair, EXCLUDED);
-    report(`Keepalived's secondary IP, ${FAILOVERS} failovers`, pair, EXCLUDED, probe);
+    report(`Keepalived's secondary IP, ${FAILOVERS} failovers`, pair, EXCLUDED, answers);
   });
 });

@@ -6,7 +6,7 @@ import { until } from './until.ts';
 /** A connection is begun that often, whatever becomes of the one before: finer than a failover, and no load. */
 const INTERVAL_MS = 50;
 
-export interface Probe {
+export interface Answers {
   /** Until the last answer was that machine's. */
   waitFor(host: string): Promise<void>;
   /** The longest time from one connection that was answered to the next; from the first one on. */
@@ -14,7 +14,7 @@ export interface Probe {
   stop(): Promise<void>;
 }
 
-export function startProbe(lab: Lab, ends: { readonly from: string; readonly to: string }): Probe {
+export function watchAnswers(lab: Lab, ends: { readonly from: string; readonly to: string }): Answers {
   const over = new AbortController();
   /** By when the connection was begun. */
   const answers: { readonly at: number; readonly host: string }[] = [];
@@ -30,7 +30,7 @@ export function startProbe(lab: Lab, ends: { readonly from: string; readonly to:
       over.abort();
     }
   };
-  const probing = (async () => {
+  const watching = (async () => {
     const connections: Promise<void>[] = [];
     while (!over.signal.aborted) {
       connections.push(connect());
@@ -52,7 +52,7 @@ export function startProbe(lab: Lab, ends: { readonly from: string; readonly to:
     },
     stop: async () => {
       over.abort();
-      await probing;
+      await watching;
       if (failures.length > 0) throw failures[0];
     },
   };
