@@ -58,6 +58,19 @@ async function answerOf(lab: Lab, from: string, to: string, port: number): Promi
   return answer?.host ?? outcome;
 }
 
+async function allAnswers(lab: Lab, { address, port }: Service): Promise<readonly string[]> {
+  return Promise.all(CLIENTS.map((from) => answerOf(lab, from, address, port)));
+}
+
+/** The kernel takes up to a second to tell of a carrier (linkwatch). */
+async function waitForAnswers(lab: Lab, service: Service): Promise<void> {
+  await until({
+    what: `${service.name} answers everybody`,
+    read: () => allAnswers(lab, service),
+    holds: (answers) => answers.every((answer) => answer === service.name),
+  });
+}
+
 /** Packets that the fabric took from the service's NIC in its name. */
 async function sentFor({ lab, enis }: Networks, { address }: Service): Promise<number> {
   return (await lab.portCounters())[enis[address]?.mac ?? '']?.accepted[address] ?? 0;
@@ -103,13 +116,12 @@ test('a NIC without a carrier takes its own service with it, and no other', asyn
   for (const [address, { mac }] of Object.entries(enis)) {
     await lab.setCarrier(mac, 'off');
     for (const service of SERVICES) {
-      const answers = await Promise.all(
-        CLIENTS.map((from) => answerOf(lab, from, service.address, service.port)),
-      );
+      const answers = await allAnswers(lab, service);
       const isAnswered = answers.map((answer) => answer === service.name);
       expect(isAnswered, service.name).toEqual(CLIENTS.map(() => service.address !== address));
     }
     await lab.setCarrier(mac, 'on');
+    for (const service of SERVICES) await waitForAnswers(lab, service);
   }
   await assertEachInItsOwnName(networks);
 });
