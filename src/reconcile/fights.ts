@@ -2,6 +2,7 @@
  * What somebody else undoes again and again: put back at once a few times, then less and less often, and said. A sysctl is
  * given up, since two programs that each set it help nobody (docs/decisions/0012).
  */
+import { isDeepStrictEqual } from 'node:util';
 import type { MacAddress } from '../model/net.ts';
 import type { Step } from '../model/plan.ts';
 import { describeAction, subjectOf } from '../plan/describe.ts';
@@ -46,14 +47,14 @@ export function createFights(): Fights {
       return steps.filter((step) => {
         const key = keyOf(step);
         const before = fights.get(key);
-        const times = before?.step.kind === step.kind ? before.times + 1 : 1;
+        const times = before !== undefined && isSame(before.step, step) ? before.times + 1 : 1;
         fights.set(key, { step, times, doneAt: now, pausedUntil: now + pauseAfter(step, times) });
         return times === limitOf(step) + 1;
       });
     },
     isPaused: (step, now) => {
       const fight = fights.get(keyOf(step));
-      return fight !== undefined && fight.step.kind === step.kind && fight.pausedUntil > now;
+      return fight !== undefined && isSame(fight.step, step) && fight.pausedUntil > now;
     },
     reasons: (now) => new Map(paused(now).map((fight) => [fight.step.mac, reasonOf(fight, now)])),
     nextDelay: (now) => {
@@ -66,6 +67,18 @@ export function createFights(): Fights {
 
 function keyOf(step: Step): string {
   return `${step.mac} ${subjectOf(step)}`;
+}
+
+/** To set a value and to give back what was there before are opposites, though their kind is one. */
+function isSame(one: Step, other: Step): boolean {
+  return one.kind === other.kind && isDeepStrictEqual(aimOf(one), aimOf(other));
+}
+
+/** What was there before differs when somebody else sets yet another value. */
+function aimOf(step: Step): object {
+  if (step.kind !== 'set-sysctl' && step.kind !== 'set-mtu') return step.arguments;
+  const { before: _, ...aim } = step.arguments;
+  return aim;
 }
 
 function limitOf({ kind }: Step): number {

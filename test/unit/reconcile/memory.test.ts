@@ -104,6 +104,10 @@ describe('what somebody else undoes', () => {
     const alternating = createFights();
     for (let index = 0; index < 20; index += 1) alternating.done([index % 2 === 0 ? step : opposite], index);
     expect(alternating.nextDelay(20)).toBeNull();
+    const restored = { ...sysctl, arguments: { ...sysctl.arguments, value: 1, before: 2 } } as Step;
+    const setAndGivenBack = Array.from({ length: 20 }, (_, n) => (n % 2 === 0 ? (sysctl as Step) : restored));
+    const settings = createFights();
+    expect(setAndGivenBack.flatMap((each, now) => settings.done([each], now))).toEqual([]);
     const { fights, now } = fightOf(step, 5);
     fights.done([step], now + 60_001);
     expect(fights.nextDelay(now + 60_001)).toBeNull();
