@@ -4,6 +4,7 @@ import * as v from 'valibot';
 import { parseEndpoint } from './metadata/endpoint.ts';
 import type { Config } from './model/config.ts';
 import { parseDuration } from './model/duration.ts';
+import { ALL_BITS, capacityOf } from './model/mark.ts';
 import {
   type Cidr,
   familyOf,
@@ -25,6 +26,8 @@ import { mapping, parsedText } from './system/schema.ts';
 const TABLE_BASE = { min: 256, max: 32_765 - 255 };
 /** RTPROT_STATIC is 4: what is not above it belongs to the kernel, the boot scripts and the administrator. */
 const PROTOCOL = { min: 5, max: 255 };
+/** Enough for 15 NICs: the largest VM of the product's quotas has 8. With all bits there would be none for anybody else. */
+const MARK_BITS = 4;
 /** RFC 791 and RFC 8200; a Linux interface below 1280 loses IPv6. */
 const MTU = { min: 68, minIpv6: 1280, max: 65_535 };
 
@@ -68,7 +71,8 @@ const routing = mapping({
   ),
   primary: v.optional(choice(['auto', 'always', 'never']), 'auto'),
   localRoutes: v.optional(choice(['auto', 'off']), 'auto'),
-  forwarded: v.optional(choice(['off'], ['connmark']), 'off'),
+  forwarded: v.optional(choice(['connmark', 'off']), 'off'),
+  forwardedMask: v.optional(markMask(), 0x7f),
   protocol: v.optional(integer(PROTOCOL.min, PROTOCOL.max, 'the others are the kernel’s'), 196),
 });
 
@@ -141,16 +145,14 @@ export const CONFIG_SCHEMA = v.nullish(
   {},
 );
 
-/** The file's words → the program's: durations in milliseconds by name. `routing.forwarded` has one value yet. */
+/** The file's words → the program's: durations in milliseconds by name. */
 export function toConfig(file: v.InferOutput<typeof CONFIG_SCHEMA>): Config {
   const { timeout, ...restOfMetadata } = file.metadata;
   const { resyncInterval, ...restOfDaemon } = file.daemon;
-  const { forwarded: _, ...restOfRouting } = file.routing;
   return {
     ...file,
     metadata: { ...restOfMetadata, timeoutMs: timeout },
     daemon: { ...restOfDaemon, resyncIntervalMs: resyncInterval },
-    routing: restOfRouting,
   };
 }
 
@@ -165,6 +167,15 @@ function choice<const Word extends string>(words: readonly Word[], later: readon
 function integer(min: number, max: number, reason?: string) {
   const message = `allowed: a whole number from ${min} to ${max}${reason === undefined ? '' : ` (${reason})`}`;
   return v.pipe(v.number(message), v.integer(message), v.minValue(min, message), v.maxValue(max, message));
+}
+
+function markMask() {
+  const message = `allowed: a mask of at least ${MARK_BITS} of 32 bits, and not of all, such as 0x7f`;
+  return v.pipe(v.number(message), v.check(isMarkMask, message));
+}
+
+function isMarkMask(mask: number): boolean {
+  return Number.isInteger(mask) && mask > 0 && mask < ALL_BITS && capacityOf(mask) >= 2 ** MARK_BITS - 1;
 }
 
 /** Milliseconds. */

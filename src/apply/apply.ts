@@ -4,7 +4,7 @@ import type { NicProblem } from '../model/desired.ts';
 import type { MacAddress } from '../model/net.ts';
 import type { Step } from '../model/plan.ts';
 import type { Paths } from '../system/paths.ts';
-import { type FileStep, isFileStep, type KernelStep } from './executors.ts';
+import { type FileStep, isFileStep, isMarkStep, type KernelStep } from './executors.ts';
 import { type PreparedFiles, prepareFiles } from './files.ts';
 import { type Kernel, rollBack, runTransaction } from './transaction.ts';
 
@@ -28,14 +28,14 @@ export interface Applied {
   undo(): Promise<readonly string[]>;
 }
 
-/** One transaction for each run of steps of one NIC. A NIC that fails holds no other up, but for the clearing of the primary. */
+/** One transaction for each run of steps of one NIC, but for the connection marks (marks.ts). A NIC that fails holds no other up, but for the clearing of the primary. */
 export async function applySteps(
   steps: readonly Step[],
   primaryMac: MacAddress,
   applier: Applier,
 ): Promise<readonly Applied[]> {
   const applied: Applied[] = [];
-  for (const group of transactions(steps)) {
+  for (const group of transactions(steps.filter((step) => !isMarkStep(step)))) {
     const [first] = group;
     if (first === undefined) continue;
     if (first.mac === primaryMac && isClearing(group) && applied.some(({ failure }) => failure !== null))
@@ -66,7 +66,7 @@ async function applyGroup(
   { kernel, paths, onFile = () => {} }: Applier,
 ): Promise<Applied> {
   const fileSteps = steps.filter(isFileStep);
-  const kernelSteps = steps.filter((step): step is KernelStep => !isFileStep(step));
+  const kernelSteps = steps.filter((step): step is KernelStep => !isFileStep(step) && !isMarkStep(step));
   const [transaction, files] = await Promise.all([
     runTransaction(kernel, kernelSteps),
     prepareFiles(fileSteps, paths, onFile).catch(errorMessage),

@@ -11,8 +11,11 @@ import { addRuleRequest, removeRuleRequest } from '../kernel/rules.ts';
 import type { StepArguments, StepKind, StepOf } from '../model/plan.ts';
 
 export type FileStepKind = 'write-file' | 'remove-file';
-export type KernelStepKind = Exclude<StepKind, FileStepKind>;
+/** Of all NICs at once: see marks.ts. */
+export type MarkStepKind = 'add-mark' | 'remove-mark';
+export type KernelStepKind = Exclude<StepKind, FileStepKind | MarkStepKind>;
 export type KernelStep = StepOf<KernelStepKind>;
+export type MarkStep = StepOf<MarkStepKind>;
 export type FileStep = StepOf<FileStepKind>;
 
 export interface KernelQuirks {
@@ -65,6 +68,10 @@ const EXECUTORS: { readonly [Kind in KernelStepKind]: KernelExecutor<Kind> } = {
 
 export function isFileStep(step: StepOf<StepKind>): step is FileStep {
   return step.kind === 'write-file' || step.kind === 'remove-file';
+}
+
+export function isMarkStep(step: StepOf<StepKind>): step is MarkStep {
+  return step.kind === 'add-mark' || step.kind === 'remove-mark';
 }
 
 export function requestOf(step: KernelStep, options: AddRouteOptions): KernelRequest {

@@ -82,7 +82,8 @@ export async function createReconciler(
   const provider = createProvider(config.metadata, paths);
   const kernel = { rtnetlink, quirks: { onlink: needsOnlink(os.release()) }, words: describeAction };
   const applier = { kernel, paths, onFile };
-  return { provider, observer: { rtnetlink, paths }, config, templates, applier, log };
+  const observer = { rtnetlink, paths, wantsMarks: config.routing.forwarded === 'connmark' };
+  return { provider, observer, config, templates, applier, log };
 }
 
 /** The shipped templates, each replaced by the operator's of that name where there is one. */

@@ -25,7 +25,7 @@ export async function runExplain(
   const { config, paths } = await createContext(environment);
   const rtnetlink = openRtnetlink();
   try {
-    const findings = await explain({ observer: { rtnetlink, paths }, config }, flow);
+    const findings = await explain({ observer: { rtnetlink, paths, wantsMarks: false }, config }, flow);
     const problems = diagnose(findings);
     const document = documentOf(findings, problems);
     if (json === true) environment.output.json(document);

@@ -18,6 +18,8 @@ const step = v.object({
     'remove-route',
     'add-rule',
     'remove-rule',
+    'add-mark',
+    'remove-mark',
   ]),
   interface: v.string(),
   mac: v.string(),

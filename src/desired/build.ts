@@ -9,6 +9,7 @@ import type { NicState } from '../model/state.ts';
 import type { Templates } from '../model/templates.ts';
 import { addressesToSet, excludedNetworks, type KnownNic, listedAddresses } from './addresses.ts';
 import { attachedFiles, foreignConfiguration, hasFileBackend, withdrawnFiles } from './files.ts';
+import { nicMark, nicMarks } from './marks.ts';
 import { type CloudNic, findLink, formerConfig, joinNics } from './nics.ts';
 import { hasReleasedSecondary, releasedInterfaces, WANTS_NOTHING } from './release.ts';
 import { renderNetworkScripts } from './render.ts';
@@ -145,6 +146,7 @@ function attached(nic: KnownNic, build: Build): DesiredInterface {
   const owned = host.state.nics[nic.mac]?.addresses ?? [];
   const listedElsewhere = addressesOfOthers(nic, build.managed);
   build.problems.push(...duplicates(nic));
+  const mark = isRouted ? nicMark(nic, build) : null;
   const isInvolved = build.managed.some(({ role }) => role === 'secondary') || addressesToSet(nic).length > 0;
   return {
     mac: nic.mac,
@@ -160,7 +162,8 @@ function attached(nic: KnownNic, build: Build): DesiredInterface {
     excluded: excludedNetworks(nic),
     routes: isRouted ? tableRoutes(nic, { host, config, cloudNics, managed, table }) : [],
     mainRoutes: mainRoutes(nic),
-    rules: isRouted ? nicRules(nic, { table, owned, listedElsewhere }) : [],
+    rules: isRouted ? nicRules(nic, { table, owned, listedElsewhere, mark }) : [],
+    marks: nicMarks(nic, mark),
     sysctls: isInvolved ? nicSysctls(nic, { host, config, cloudNics }) : [],
     files: nic.role === 'secondary' ? renderedFiles(nic, table, build) : null,
   };

@@ -15,6 +15,7 @@ export const WANTS_NOTHING = {
   routes: [],
   mainRoutes: [],
   rules: [],
+  marks: [],
   sysctls: [],
 } as const;
 

@@ -1,6 +1,7 @@
-/** One `from ADDRESS` rule for each address of a NIC, one `oif` rule for a secondary. */
+/** One `from ADDRESS` rule for each address of a NIC, one `oif` rule for a secondary, one for marked connections. */
 import type { DesiredRule } from '../model/desired.ts';
-import { familyOf, hostCidr, type InterfaceAddress, type IpAddress } from '../model/net.ts';
+import type { FirewallMark } from '../model/mark.ts';
+import { type Family, familyOf, hostCidr, type InterfaceAddress, type IpAddress } from '../model/net.ts';
 import { foreignAddresses, type KnownNic, listedAddresses } from './addresses.ts';
 import { familiesOf } from './routes.ts';
 
@@ -9,6 +10,8 @@ export interface RuleContext {
   readonly owned: readonly InterfaceAddress[];
   /** Addresses that the metadata lists on some NIC: a stray copy of one on another NIC gets no rule there. */
   readonly listedElsewhere: ReadonlySet<IpAddress>;
+  /** Of the connections that come in by the NIC; null when they have none. */
+  readonly mark: FirewallMark | null;
 }
 
 /** All rules of a NIC. The primary has no `oif` rule: an unbound look-up that names eth0 must keep finding main. */
@@ -19,7 +22,22 @@ export function nicRules(nic: KnownNic, context: RuleContext): readonly DesiredR
   return [
     ...fileRules(nic, context.table),
     ...foreign.filter(({ family }) => familiesOf(nic).includes(family)),
+    ...markRules(nic, context),
   ];
+}
+
+/** Not in the distribution's files: without the agent nobody marks anything. */
+function markRules(nic: KnownNic, { table, mark }: RuleContext): readonly DesiredRule[] {
+  if (mark === null) return [];
+  return familiesOf(nic).map((family) => ({
+    ...plainRule(family, table),
+    mark,
+    reason: 'forwarded replies leave by the NIC that the connection came in by',
+  }));
+}
+
+function plainRule(family: Family, table: number): Omit<DesiredRule, 'reason'> {
+  return { family, priority: table, table, source: null, outputInterface: null, mark: null };
 }
 
 /** The rules that the distribution's own files carry too. */
@@ -33,22 +51,12 @@ export function fileRules(nic: KnownNic, table: number): readonly DesiredRule[] 
 }
 
 function fromRule(address: IpAddress, table: number, reason: string): DesiredRule {
-  return {
-    family: familyOf(address),
-    priority: table,
-    table,
-    source: hostCidr(address),
-    outputInterface: null,
-    reason,
-  };
+  return { ...plainRule(familyOf(address), table), source: hostCidr(address), reason };
 }
 
-function oifRule(nic: KnownNic, family: 4 | 6, table: number): DesiredRule {
+function oifRule(nic: KnownNic, family: Family, table: number): DesiredRule {
   return {
-    family,
-    priority: table,
-    table,
-    source: null,
+    ...plainRule(family, table),
     outputInterface: nic.link.ifname,
     reason: 'sockets bound to the NIC use its table',
   };

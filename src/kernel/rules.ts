@@ -1,5 +1,6 @@
 /** Policy routing rules. */
 import type { Rule } from '../model/host.ts';
+import { ALL_BITS, type FirewallMark } from '../model/mark.ts';
 import { FAMILIES, type Family, ipToBytes, splitCidr } from '../model/net.ts';
 import type { RuleArguments } from '../model/plan.ts';
 import {
@@ -35,9 +36,11 @@ const FR_ACT_TO_TBL = 1;
 const FIB_RULE_INVERT = 0x02;
 const FRA_SRC = 2;
 const FRA_PRIORITY = 6;
+const FRA_FWMARK = 10;
 const FRA_SUPPRESS_IFGROUP = 13;
 const FRA_SUPPRESS_PREFIXLEN = 14;
 const FRA_TABLE = 15;
+const FRA_FWMASK = 16;
 const FRA_OIFNAME = 17;
 const FRA_PAD = 18;
 const FRA_PROTOCOL = 21;
@@ -48,7 +51,9 @@ const SUPPRESS_NOTHING = 0xffffffff;
 const PLAIN_ATTRIBUTES: ReadonlySet<number> = new Set([
   FRA_SRC,
   FRA_PRIORITY,
+  FRA_FWMARK,
   FRA_TABLE,
+  FRA_FWMASK,
   FRA_OIFNAME,
   FRA_PAD,
   FRA_PROTOCOL,
@@ -74,9 +79,19 @@ export function decodeRule(body: Uint8Array, family: Family): Rule {
     table: attributeU32(attributes, FRA_TABLE) ?? readU8(body, 4),
     source: source === undefined ? null : decodeNetwork(source, readU8(body, 2), family),
     outputInterface: attributeText(attributes, FRA_OIFNAME) ?? null,
+    mark: decodeMark(attributes),
     protocol: protocol === undefined ? 0 : readU8(protocol, 0),
     foreign: isForeign(body, attributes),
   };
+}
+
+function decodeMark(attributes: AttributeMap): FirewallMark | null {
+  const mask = markMask(attributes);
+  return mask === 0 || mask === ALL_BITS ? null : { value: attributeU32(attributes, FRA_FWMARK) ?? 0, mask };
+}
+
+function markMask(attributes: AttributeMap): number {
+  return attributeU32(attributes, FRA_FWMASK) ?? (attributes.has(FRA_FWMARK) ? ALL_BITS : 0);
 }
 
 /** What is not known to select nothing, an attribute of a later kernel included, makes a rule one that we could not have made. */
@@ -87,6 +102,8 @@ function isForeign(body: Uint8Array, attributes: AttributeMap): boolean {
   const flags = readU32(body, 8);
   if (action !== FR_ACT_TO_TBL || destinationLength !== 0 || tos !== 0 || (flags & FIB_RULE_INVERT) !== 0)
     return true;
+  // Somebody's who leaves no bit of the mark to others.
+  if (markMask(attributes) === ALL_BITS) return true;
   for (const [type, value] of attributes) {
     if (PLAIN_ATTRIBUTES.has(type)) continue;
     const isSuppressor = type === FRA_SUPPRESS_PREFIXLEN || type === FRA_SUPPRESS_IFGROUP;
@@ -122,5 +139,6 @@ function encodeRule(rule: RuleArguments, extra: readonly Attribute[]): Uint8Arra
   ];
   if (source !== null) attributes.push([FRA_SRC, ipToBytes(source.address)]);
   if (rule.outputInterface !== null) attributes.push([FRA_OIFNAME, encodeText(rule.outputInterface)]);
+  if (rule.mark !== null) attributes.push([FRA_FWMARK, rule.mark.value], [FRA_FWMASK, rule.mark.mask]);
   return encodeBody(encodeFixed(bytes, 0), [...attributes, ...extra]);
 }

@@ -41,6 +41,7 @@ export interface Rtnetlink {
 
 /** linux/netlink.h */
 const NETLINK_ROUTE = 0;
+const NETLINK_NETFILTER = 12;
 const NLMSG_ERROR = 2;
 const NLMSG_DONE = 3;
 const NLM_F_REQUEST = 0x01;
@@ -72,13 +73,18 @@ interface Pending {
 
 /** Throws AgentError `kernel-unavailable` when there is no socket to be had. */
 export function openRtnetlink(): Rtnetlink {
-  return new RtnetlinkSocket(openRawSocket());
+  return new RtnetlinkSocket(openRawSocket(NETLINK_ROUTE));
 }
 
-function openRawSocket(): RawNetlinkSocket {
+/** The same conversation with the firewall, of which we only read. Throws AgentError `kernel-unavailable`. */
+export function openNetfilter(): Pick<Rtnetlink, 'dump' | 'close'> {
+  return new RtnetlinkSocket(openRawSocket(NETLINK_NETFILTER));
+}
+
+function openRawSocket(protocol: number): RawNetlinkSocket {
   if (endianness() !== 'LE') throw unavailable('this is a big-endian machine; those are not supported');
   try {
-    return new RawNetlinkSocket(NETLINK_ROUTE, {
+    return new RawNetlinkSocket(protocol, {
       // Each datagram in a buffer of its size: a second system call, and none is ever cut off.
       messagePeeking: true,
       recvBufferSize: RECEIVE_BUFFER_BYTES,

@@ -51,6 +51,10 @@ export interface Config {
     readonly tableBase: number;
     readonly primary: 'auto' | 'always' | 'never';
     readonly localRoutes: 'auto' | 'off';
+    /** Whether replies of forwarded connections leave by the NIC they came in by. */
+    readonly forwarded: 'connmark' | 'off';
+    /** The bits of packet and connection marks that may be used for it. */
+    readonly forwardedMask: number;
     /** rtnetlink protocol number stamped on routes, and on rules where the kernel can. */
     readonly protocol: number;
   };

@@ -1,5 +1,6 @@
 /** What should be, for each NIC that the agent manages, and what it puts off and why. */
 import type { RouteType } from './host.ts';
+import type { ConnectionMark, FirewallMark } from './mark.ts';
 import type { Cidr, Family, IfName, InterfaceAddress, IpAddress, MacAddress } from './net.ts';
 import type { SysctlName } from './sysctl.ts';
 
@@ -33,6 +34,7 @@ export interface DesiredRule {
   readonly table: number;
   readonly source: Cidr | null;
   readonly outputInterface: IfName | null;
+  readonly mark: FirewallMark | null;
   readonly reason: string;
 }
 
@@ -82,6 +84,7 @@ export interface DesiredInterface {
   /** In main, from `interfaces[].routes`. */
   readonly mainRoutes: readonly DesiredRoute[];
   readonly rules: readonly DesiredRule[];
+  readonly marks: readonly ConnectionMark[];
   readonly sysctls: readonly DesiredSysctl[];
   /** null: leave whatever is there (a render failed, or no backend). */
   readonly files: DesiredFiles | null;
@@ -112,6 +115,8 @@ export interface NicProblem {
   readonly message: string;
   /** Its link went away meanwhile. */
   readonly isGone?: boolean;
+  /** Only its connection marks: everything else of it is as it should be. */
+  readonly isAboutMarks?: boolean;
 }
 
 export interface DesiredState {

@@ -1,4 +1,5 @@
 /** What the host is: the kernel's network objects, our files, and the state that says what we own. */
+import type { ConnectionMark, FirewallMark } from './mark.ts';
 import type { Cidr, Family, IfName, InterfaceAddress, IpAddress, MacAddress } from './net.ts';
 import type { AgentState } from './state.ts';
 import type { Sysctls } from './sysctl.ts';
@@ -59,8 +60,10 @@ export interface Rule {
   readonly table: number;
   readonly source: Cidr | null;
   readonly outputInterface: string | null;
+  /** Of packets; never with a mask of all bits. */
+  readonly mark: FirewallMark | null;
   readonly protocol: number;
-  /** It has an action or a selector beyond `from` and `oif`: not of our making, never ours to change. */
+  /** It has an action or a selector beyond `from`, `oif` and some bits of `fwmark`: not of our making, never ours to change. */
   readonly foreign: boolean;
 }
 
@@ -76,6 +79,8 @@ export interface HostState {
   readonly links: readonly Link[];
   readonly routes: readonly Route[];
   readonly rules: readonly Rule[];
+  /** Those of our own table of the firewall. */
+  readonly marks: readonly ConnectionMark[];
   readonly files: readonly HostFile[];
   /** The distribution's folder for network scripts exists. */
   readonly hasNetworkScripts: boolean;

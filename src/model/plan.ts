@@ -1,6 +1,7 @@
 /** A plan is data: steps with their reasons. The same words serve the dry run, the log, the status and the tests. */
 import type { Deferral, NicProblem } from './desired.ts';
 import type { Route, Rule } from './host.ts';
+import type { ConnectionMark } from './mark.ts';
 import type { IfName, InterfaceAddress, MacAddress } from './net.ts';
 import type { SysctlName } from './sysctl.ts';
 
@@ -24,6 +25,8 @@ export interface StepArguments {
   readonly 'remove-route': Route;
   readonly 'add-rule': RuleArguments;
   readonly 'remove-rule': RuleArguments;
+  readonly 'add-mark': ConnectionMark;
+  readonly 'remove-mark': ConnectionMark;
 }
 
 export interface AddressArguments extends InterfaceAddress {

@@ -53,7 +53,15 @@ export interface AgentState {
   readonly nics: Readonly<Record<MacAddress, NicState>>;
   /** What the operator took from us: nothing of it is ours, attached or not, until `reconfigure` names it. Sorted. */
   readonly released: readonly MacAddress[];
+  /** The firewall may have connection marks of ours. */
+  readonly hasMarks: boolean;
   readonly lastRun: LastRun | null;
 }
 
-export const EMPTY_STATE: AgentState = { metadata: null, nics: {}, released: [], lastRun: null };
+export const EMPTY_STATE: AgentState = {
+  metadata: null,
+  nics: {},
+  released: [],
+  hasMarks: false,
+  lastRun: null,
+};

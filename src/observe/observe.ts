@@ -10,10 +10,13 @@ import { readAllSysctls } from '../system/sysctl.ts';
 import { observeContainerNetwork } from './container-network.ts';
 import { observeFiles } from './files.ts';
 import { observeLinks } from './links.ts';
+import { observeMarks } from './marks.ts';
 
 export interface Observer {
   readonly rtnetlink: Rtnetlink;
   readonly paths: Paths;
+  /** Connection marks are configured; when they were before, the state says so. */
+  readonly wantsMarks: boolean;
   /** For a dry run: the state as it would be written first. */
   readonly assume?: (state: AgentState) => AgentState;
 }
@@ -30,6 +33,7 @@ export interface Observation {
 export async function observe({
   rtnetlink,
   paths,
+  wantsMarks,
   assume = (state) => state,
 }: Observer): Promise<Observation> {
   const at = performance.now();
@@ -39,15 +43,16 @@ export async function observe({
   const files = observeFiles(paths);
   const containerNetwork = observeContainerNetwork(paths);
   const allSysctls = readAllSysctls();
-  const [links, routes, rules] = await Promise.all([
+  const [links, routes, rules, marks] = await Promise.all([
     observeLinks(rtnetlink, paths),
     dumpRoutes(rtnetlink),
     dumpRules(rtnetlink),
+    wantsMarks || state.hasMarks ? observeMarks() : [],
   ]);
   return {
     at,
     stateIdentity,
-    host: { links, routes, rules, ...files, containerNetwork, allSysctls, state: assume(state) },
+    host: { links, routes, rules, marks, ...files, containerNetwork, allSysctls, state: assume(state) },
     rejectedState: rejected,
   };
 }

@@ -1,5 +1,6 @@
 /** The words of a step: dry run, log, status, documentation and tests all show these. */
 import { MAIN_TABLE, type Route } from '../model/host.ts';
+import { formatMark } from '../model/mark.ts';
 import { formatInterfaceAddress } from '../model/net.ts';
 import type { RuleArguments, Step, StepKind } from '../model/plan.ts';
 
@@ -15,6 +16,8 @@ const SIGNS: Readonly<Record<StepKind, '+' | '-' | '~'>> = {
   'remove-route': '-',
   'add-rule': '+',
   'remove-rule': '-',
+  'add-mark': '+',
+  'remove-mark': '-',
 };
 
 const NOUNS: Readonly<Record<StepKind, string>> = {
@@ -29,6 +32,8 @@ const NOUNS: Readonly<Record<StepKind, string>> = {
   'remove-route': 'route',
   'add-rule': 'rule',
   'remove-rule': 'rule',
+  'add-mark': 'mark',
+  'remove-mark': 'mark',
 };
 
 /** CONTRACT, a step of `plan --json`. */
@@ -102,6 +107,9 @@ function describeTarget(step: Step): string {
     case 'add-rule':
     case 'remove-rule':
       return describeRule(step.arguments);
+    case 'add-mark':
+    case 'remove-mark':
+      return `${formatMark(step.arguments)}${step.arguments.family === 6 ? ' (IPv6)' : ''}`;
   }
 }
 
@@ -122,6 +130,7 @@ function describeRoute(route: Route): string {
 function describeRule(rule: RuleArguments): string {
   const source = rule.source === null ? '' : `from ${rule.source.replace(/\/(32|128)$/, '')} `;
   const output = rule.outputInterface === null ? '' : `oif ${rule.outputInterface} `;
+  const mark = rule.mark === null ? '' : `fwmark ${formatMark(rule.mark)} `;
   const family = rule.source === null && rule.family === 6 ? ' (IPv6)' : '';
-  return `${source}${output}lookup ${rule.table} priority ${rule.priority}${family}`;
+  return `${source}${output}${mark}lookup ${rule.table} priority ${rule.priority}${family}`;
 }

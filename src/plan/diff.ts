@@ -4,6 +4,7 @@ import type { HostState, Link } from '../model/host.ts';
 import type { Plan, Step } from '../model/plan.ts';
 import { addAddresses, removeAddresses } from './addresses.ts';
 import { fileSteps } from './files.ts';
+import { addMarks, removeMarks } from './marks.ts';
 import {
   addFlushedRoutes,
   addMainRoutes,
@@ -18,6 +19,8 @@ import { restoringSteps, settingSteps } from './settings.ts';
 export interface PlanOptions extends RuleWindow {
   /** rtnetlink protocol of what we add. */
   readonly protocol: number;
+  /** The bits of the mark that are ours. */
+  readonly forwardedMask: number;
 }
 
 /**
@@ -58,6 +61,7 @@ function additions(
     ...addAddresses(nic, link),
     // Their gateways are neighbours by main's connected route, which comes with the first address.
     ...addMainRoutes(nic, link, host, options.protocol),
+    ...addMarks(nic, host),
   ];
 }
 
@@ -74,7 +78,11 @@ function removals(
   );
   const table = isTableTaken
     ? []
-    : [...removeRules(nic, all, host, options), ...removeTableRoutes(nic, host)];
+    : [
+        ...removeMarks(nic, all, host, options.forwardedMask),
+        ...removeRules(nic, all, host, options),
+        ...removeTableRoutes(nic, host),
+      ];
   const kernel = [
     ...(link === undefined ? [] : leavingAddresses(nic, link, host, options)),
     ...(nic.released === 'table' ? table.map(confirmed) : table),

@@ -1,6 +1,7 @@
 /** Rules: at our priority, in our table, exactly those that are desired, each once. */
 import type { DesiredInterface, DesiredRule, DesiredState } from '../model/desired.ts';
 import type { HostState, Rule } from '../model/host.ts';
+import { formatMark } from '../model/mark.ts';
 import type { RuleArguments, Step } from '../model/plan.ts';
 import { makeStep } from './step.ts';
 
@@ -77,8 +78,9 @@ function isSameRule(desired: DesiredRule, present: Rule): boolean {
   );
 }
 
-function ruleKey(rule: Pick<Rule, 'family' | 'source' | 'outputInterface'>): string {
-  return `${rule.family} ${rule.source ?? ''} ${rule.outputInterface ?? ''}`;
+function ruleKey(rule: Pick<Rule, 'family' | 'source' | 'outputInterface' | 'mark'>): string {
+  const mark = rule.mark === null ? '' : formatMark(rule.mark);
+  return `${rule.family} ${rule.source ?? ''} ${rule.outputInterface ?? ''} ${mark}`;
 }
 
 function args({ foreign: _, ...rule }: Rule): RuleArguments {

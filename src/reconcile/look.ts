@@ -24,7 +24,7 @@ export interface Memory {
   awaited(links: readonly Link[], metadata: InstanceMetadata): ReadonlySet<MacAddress>;
   /** NICs that failed and are left alone for a while. */
   paused(): ReadonlySet<MacAddress>;
-  /** What somebody else keeps undoing is left undone for a while. */
+  /** What somebody else keeps undoing is left undone for a while, and so are connection marks that failed. */
   isFought(step: Step): boolean;
 }
 
@@ -62,7 +62,8 @@ const UDEV_POLL_MS = 50;
 const FRESH_MS = 100;
 
 export function planOptions({ routing }: Config): PlanOptions {
-  return { tableBase: routing.tableBase, slots: SLOTS, protocol: routing.protocol };
+  const { tableBase, protocol, forwardedMask } = routing;
+  return { tableBase, slots: SLOTS, protocol, forwardedMask };
 }
 
 /** `trustsLinks`: udev has had its time, links that it is not done with are taken as they are. */

@@ -4,6 +4,7 @@
  */
 import { isDeepStrictEqual } from 'node:util';
 import { type Applied, type Applier, applySteps } from '../apply/apply.ts';
+import { isMarkStep } from '../apply/executors.ts';
 import type { Log } from '../log.ts';
 import type { NicProblem } from '../model/desired.ts';
 import type { MacAddress } from '../model/net.ts';
@@ -27,6 +28,7 @@ import {
   type Selection,
   type View,
 } from './look.ts';
+import { setMarks } from './marks.ts';
 import { judge, type ReconcileOutcome } from './outcome.ts';
 import { intendedNics, settledNics, unchangedNic } from './ownership.ts';
 import { type Fetched, fetchMetadata } from './reading.ts';
@@ -102,6 +104,7 @@ function needsWrite({ applier }: Reconciler, view: View, { due, held }: Division
     due.length > 0 ||
     view.rejectedState !== null ||
     rememberedMetadata(view, '') !== metadata ||
+    view.host.state.hasMarks !== view.host.marks.length > 0 ||
     !isDeepStrictEqual(settledNics(nics, others, [], ''), nics) ||
     strayTemporaries(applier.paths).length > 0
   );
@@ -133,8 +136,7 @@ async function changeAndRemember(
   removeLeftovers(strayTemporaries(paths));
   const { due: steps, held } = divide(reconciler, { isConfirmed }, view);
   await writeIntent(paths, view, steps);
-  const { problems, failedMacs, isForbidden } = await applyAndVerify(reconciler, view, steps);
-  const done = steps.filter(({ mac }) => !failedMacs.has(mac));
+  const { problems, done, failedMacs, isForbidden, hasMarks } = await applyAndVerify(reconciler, view, steps);
   const isNothingDone = steps.length > 0 && done.length === 0;
   const result = {
     ...summarise(view, { steps: done, held, problems }),
@@ -145,7 +147,7 @@ async function changeAndRemember(
   const durationMs = Math.round((performance.now() - startedAt) * 10) / 10;
   const lastRun = { at, trigger, outcome, steps: done.length, durationMs, failures: result.problems };
   const metadata = rememberedMetadata(view, at);
-  await writeState(paths, { ...view.host.state, metadata, nics, lastRun }, { durable: true });
+  await writeState(paths, { ...view.host.state, metadata, nics, hasMarks, lastRun }, { durable: true });
   return result;
 }
 
@@ -156,16 +158,21 @@ function asFetched({ reading }: View): Fetched {
 /** Ahead of the kernel. Not synced: a power cut takes the kernel's state with it, and a killed process does not lose it. */
 async function writeIntent(paths: Paths, { host, chosen }: View, steps: readonly Step[]): Promise<void> {
   const nics = intendedNics(host.state.nics, chosen, steps);
-  if (steps.length === 0 || isDeepStrictEqual(nics, host.state.nics)) return;
-  await writeState(paths, { ...host.state, nics }, { durable: false });
+  const intent = { ...host.state, nics, hasMarks: host.state.hasMarks || steps.some(isMarkStep) };
+  if (steps.length === 0 || isDeepStrictEqual(intent, host.state)) return;
+  await writeState(paths, intent, { durable: false });
 }
 
 interface Verdict {
   readonly problems: readonly NicProblem[];
+  /** The steps that were done and stayed. */
+  readonly done: readonly Step[];
   /** Everything of these NICs is as it was. */
   readonly failedMacs: ReadonlySet<MacAddress>;
   /** The kernel lets us change nothing. */
   readonly isForbidden: boolean;
+  /** The firewall has marks of ours now. */
+  readonly hasMarks: boolean;
 }
 
 async function applyAndVerify(reconciler: Reconciler, view: View, steps: readonly Step[]): Promise<Verdict> {
@@ -184,8 +191,12 @@ async function applyAndVerify(reconciler: Reconciler, view: View, steps: readonl
     const problem = failure === null ? await entry.keep() : { mac: entry.mac, message: failure, isGone };
     if (problem !== null) problems.unshift(problem);
   }
+  const stayed = steps.filter(({ mac }) => !failedMacs.has(mac));
+  const marking = await setMarks(stayed, view.host.marks.length > 0);
   return {
-    problems,
+    problems: [...problems, ...marking.problems],
+    done: stayed.filter((step) => !marking.failed.includes(step)),
+    hasMarks: marking.hasMarks,
     failedMacs,
     isForbidden: applied.some(({ failure }) => failure?.code === 'permission-denied'),
   };

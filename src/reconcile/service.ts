@@ -2,9 +2,11 @@
  * What the daemon does whenever something rings: ask the metadata when that may have news, look, settle, and set the clock for
  * what is waited for. It remembers only what makes it polite and careful: equal answers, new links, NICs that failed.
  */
+import { isMarkStep } from '../apply/executors.ts';
 import { AgentError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import type { IpAddress, MacAddress } from '../model/net.ts';
+import type { Step } from '../model/plan.ts';
 import type { Trigger } from '../model/state.ts';
 import { describeStep } from '../plan/describe.ts';
 import { ANSWER_INTERVAL_MS, type AnswerCount, countAnswer } from './answers.ts';
@@ -73,6 +75,8 @@ class ReconcilingService implements Service {
   readonly #log: Log;
   readonly #onRun: ServiceOptions['onRun'];
   readonly #backoff = createBackoff();
+  /** Of the connection marks alone: the rest of such a NIC goes on. */
+  readonly #markBackoff = createBackoff();
   readonly #fights = createFights();
   readonly #publicAddresses = createPublicAddresses();
   readonly #lagTracker = createLagTracker();
@@ -84,7 +88,7 @@ class ReconcilingService implements Service {
       return this.#lag.newcomers;
     },
     paused: () => this.#backoff.paused(performance.now()),
-    isFought: (step) => this.#fights.isPaused(step, performance.now()),
+    isFought: (step) => this.#fights.isPaused(step, performance.now()) || this.#isMarkPaused(step),
   };
   /** What is being read when the end comes was cut short by us, and says nothing of the metadata. */
   readonly #end = new AbortController();
@@ -151,7 +155,10 @@ class ReconcilingService implements Service {
   async #run(triggers: ReadonlySet<Trigger>): Promise<void> {
     clearTimeout(this.#alarm);
     const [trigger = 'timer'] = triggers;
-    if (triggers.has('link') || triggers.has('config') || triggers.has('wake')) this.#backoff.forget();
+    if (triggers.has('link') || triggers.has('config') || triggers.has('wake')) {
+      this.#backoff.forget();
+      this.#markBackoff.forget();
+    }
     try {
       const outcome = await this.#reconcile(triggers, trigger);
       const { steps, durationMs } = outcome;
@@ -218,10 +225,19 @@ class ReconcilingService implements Service {
   }
 
   #noteFailures({ problems, steps }: ReconcileOutcome, { chosen }: View): void {
-    const failed = new Set(problems.map(({ mac }) => mac));
+    const failed = new Set(
+      problems.filter(({ isAboutMarks }) => isAboutMarks !== true).map(({ mac }) => mac),
+    );
+    for (const { mac, isAboutMarks } of problems)
+      if (isAboutMarks === true) this.#markBackoff.failed(mac, performance.now());
+    for (const { mac } of steps.filter(isMarkStep)) this.#markBackoff.worked(mac);
     for (const { mac } of chosen) if (!failed.has(mac)) this.#backoff.worked(mac);
     const touched = new Set(steps.map(({ mac }) => mac));
     for (const mac of failed) if (!touched.has(mac)) this.#backoff.failed(mac, performance.now());
+  }
+
+  #isMarkPaused(step: Step): boolean {
+    return isMarkStep(step) && this.#markBackoff.paused(performance.now()).has(step.mac);
   }
 
   #noteFights({ steps }: ReconcileOutcome): void {
@@ -244,6 +260,7 @@ class ReconcilingService implements Service {
       this.#unreadySince === null ? Number.POSITIVE_INFINITY : UDEV_POLL_MS,
       awaitsNews ? NEWS_INTERVAL_MS : Number.POSITIVE_INFINITY,
       this.#backoff.nextDelay(now) ?? Number.POSITIVE_INFINITY,
+      this.#markBackoff.nextDelay(now) ?? Number.POSITIVE_INFINITY,
       this.#fights.nextDelay(now) ?? Number.POSITIVE_INFINITY,
     );
     if (Number.isFinite(delay)) this.#alarm = setTimeout(() => this.ring('metadata'), delay);

@@ -1,5 +1,9 @@
 /** Other programs: rare, and never on the way from metadata to kernel. The only importer of execa, which is loaded at the first use. */
-import { AgentError } from '../errors.ts';
+import { randomUUID } from 'node:crypto';
+import { type FileHandle, open, rm } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import { AgentError, errorMessage } from '../errors.ts';
 
 /** No program that the agent calls has that much to say. */
 const MAX_OUTPUT_CHARACTERS = 1_000_000;
@@ -12,6 +16,8 @@ export interface RunOptions {
   readonly timeoutMs: number;
   /** Beyond PATH and LC_ALL; nothing of our own environment is handed on. */
   readonly env?: Readonly<Record<string, string>>;
+  /** What it reads from its standard input; without it there is none. */
+  readonly input?: string;
 }
 
 export interface RunResult {
@@ -22,19 +28,48 @@ export interface RunResult {
 }
 
 /**
- * Runs a program without a shell and without input. An exit code other than 0 is a result: what it means is known to the caller
+ * Runs a program without a shell. An exit code other than 0 is a result: what it means is known to the caller
  * alone. AgentError `command-failed` when there is none: not started, not ended in time, killed, or too much output.
  */
 export async function run(
   command: string,
   args: readonly string[],
-  { timeoutMs, env = {} }: RunOptions,
+  { input, ...options }: RunOptions,
+): Promise<RunResult> {
+  if (input === undefined) return execute(command, args, 'ignore', options);
+  const file = await temporaryFile(input);
+  try {
+    return await execute(command, args, file.fd, options);
+  } finally {
+    await file.close();
+  }
+}
+
+/** Without a name, so that nothing is left behind. No pipe: Node's are sockets, which `nft -f -` of CentOS 8 cannot open again. */
+async function temporaryFile(content: string): Promise<FileHandle> {
+  const name = path.join(os.tmpdir(), `eni-agent-${randomUUID()}`);
+  try {
+    const file = await open(name, 'wx+', 0o600);
+    await rm(name);
+    await file.write(content, 0);
+    return file;
+  } catch (error) {
+    throw new AgentError('file-failed', `writing ${name}: ${errorMessage(error)}`, { cause: error });
+  }
+}
+
+async function execute(
+  command: string,
+  args: readonly string[],
+  stdin: 'ignore' | number,
+  { timeoutMs, env = {} }: Omit<RunOptions, 'input'>,
 ): Promise<RunResult> {
   const { execa } = await import('execa');
   const subprocess = execa(command, args, {
     env: { ...CLEAN_ENVIRONMENT, ...env },
     extendEnv: false,
-    stdin: 'ignore',
+    // Its types know the descriptors up to 9; it hands on any.
+    stdin: stdin as 'ignore' | 3,
     reject: false,
     maxBuffer: MAX_OUTPUT_CHARACTERS,
   });

@@ -80,6 +80,7 @@ const stateFile = v.object({
   nics: v.array(v.object({ mac, ...nicState.entries })),
   // Files from before `release` have none.
   released: v.exactOptional(v.array(mac), []),
+  hasMarks: v.exactOptional(v.boolean(), false),
   lastRun: v.nullable(
     v.object({
       at: v.string(),
@@ -141,11 +142,11 @@ function parseState(text: string): ReadState {
     const [issue] = result.issues;
     return reject(`${v.getDotPath(issue) ?? 'it'}: ${issue.message}`, 'corrupt');
   }
-  const { metadata, nics, released, lastRun } = result.output;
+  const { metadata, nics, released, hasMarks, lastRun } = result.output;
   const byMac: Record<MacAddress, NicState> = Object.fromEntries(
     nics.map(({ mac: key, ...nic }) => [key, nic]),
   );
-  return { state: { metadata, nics: byMac, released, lastRun }, rejected: null };
+  return { state: { metadata, nics: byMac, released, hasMarks, lastRun }, rejected: null };
 }
 
 function reject(problem: string, suffix: string): ReadState {

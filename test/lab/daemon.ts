@@ -13,6 +13,8 @@ export interface DaemonOptions {
   readonly args?: readonly string[];
   /** A `strace -e` expression; threads and children included. */
   readonly strace?: string;
+  /** A command that runs, in its own process, the command which is given to it. */
+  readonly through?: readonly string[];
 }
 
 /** A line of the daemon's log; what is no JSON has level `error`. */
@@ -83,14 +85,14 @@ const READY_DEADLINE_MS = 20_000;
 export async function startDaemon(parts: DaemonParts, options: DaemonOptions): Promise<Daemon> {
   if (options.config !== undefined) await writeConfig(parts.root, options.config);
   const traceFile = path.join(parts.scratch, `strace-${process.hrtime.bigint()}`);
-  const { args = [], strace } = options;
+  const { args = [], strace, through = [] } = options;
   // -D: the tracer is a child's child, so that the process that is started here is the daemon.
   const tracer =
     strace === undefined ? [] : ['strace', '-D', '-f', '--seccomp-bpf', '-qq', '-e', strace, '-o', traceFile];
   const child = parts.children.start({
     name: 'the daemon',
     namespace: parts.namespace,
-    command: [...tracer, ...parts.program, '--log-level', 'debug', 'daemon', ...args],
+    command: [...through, ...tracer, ...parts.program, '--log-level', 'debug', 'daemon', ...args],
   });
   const daemon = daemonOf(child, parts, strace === undefined ? undefined : traceFile);
   await daemon.waitForLog((log) => log.some(({ msg }) => msg === 'ready'), { deadlineMs: READY_DEADLINE_MS });

@@ -6,8 +6,11 @@ const PACKAGES = {
   ip: 'iproute2',
   ss: 'iproute2',
   nft: 'nftables',
+  'iptables-nft': 'iptables',
+  'iptables-legacy': 'iptables',
   unshare: 'util-linux',
   nsenter: 'util-linux',
+  setpriv: 'util-linux',
   mount: 'mount',
   strace: 'strace',
   ping: 'iputils-ping',
@@ -18,7 +21,11 @@ const PACKAGES = {
 type Tool = keyof typeof PACKAGES;
 
 /** Without these, all tests but one file's run. */
-const NEEDED_BY: Partial<Record<Tool, string>> = { keepalived: 'test/netns/keepalived.test.ts' };
+const NEEDED_BY: Partial<Record<Tool, string>> = {
+  'iptables-nft': 'test/netns/forwarded-iptables.test.ts',
+  'iptables-legacy': 'test/netns/forwarded-iptables.test.ts',
+  keepalived: 'test/netns/keepalived.test.ts',
+};
 
 export interface MissingTool {
   readonly tool: Tool;

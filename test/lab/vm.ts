@@ -28,6 +28,8 @@ export interface AgentOptions {
   readonly killAfterMs?: number;
   /** SIGTERM when it aborts. */
   readonly terminate?: AbortSignal;
+  /** A command that runs the command which is given to it. */
+  readonly through?: readonly string[];
 }
 
 export interface AgentResult {
@@ -136,11 +138,12 @@ export function createVm(parts: VmParts): Vm {
 async function runAgent(
   { namespace, root, scratch }: Pick<VmParts, 'namespace' | 'root' | 'scratch'>,
   args: readonly string[],
-  { env, strace, killAfterMs, terminate }: AgentOptions,
+  { env, strace, killAfterMs, terminate, through = [] }: AgentOptions,
 ): Promise<AgentResult> {
   const traceFile = path.join(scratch, `strace-${process.hrtime.bigint()}`);
   const tracer = strace === undefined ? [] : ['strace', '-f', '-qq', '-e', strace, '-o', traceFile];
-  const [file, ...rest] = inNamespace(namespace, [...tracer, process.execPath, CLI, '--root', root, ...args]);
+  const program = [process.execPath, CLI, '--root', root, ...args];
+  const [file, ...rest] = inNamespace(namespace, [...through, ...tracer, ...program]);
   const result = await execa(file, rest, {
     reject: false,
     extendEnv: false,

@@ -157,7 +157,7 @@ function route(
 function rule(source: string, table = TABLE): RuleArguments {
   const cidr = parseCidr(source) as Cidr;
   const common = { family: familyOf(cidr), priority: table, table, protocol: PROTOCOL };
-  return { ...common, source: cidr, outputInterface: null };
+  return { ...common, source: cidr, outputInterface: null, mark: null };
 }
 
 /** Everything that an agent does to a NIC with two addresses of each family. */

@@ -24,7 +24,7 @@ for (const { from, to } of JSON.parse(await text(process.stdin)) as readonly Pai
     destination: parseIpAddress(to) as IpAddress,
     source: from === null ? null : (parseIpAddress(from) as IpAddress),
   };
-  const findings = await explain({ observer: { rtnetlink, paths }, config }, flow);
+  const findings = await explain({ observer: { rtnetlink, paths, wantsMarks: false }, config }, flow);
   documents.push(documentOf(findings, diagnose(findings)));
 }
 rtnetlink.close();

@@ -127,6 +127,7 @@ function rule(selector: Partial<RuleArguments>, family: Family = 4): RuleArgumen
     table: TABLE,
     source: null,
     outputInterface: null,
+    mark: null,
     protocol: PROTOCOL,
     ...selector,
   };

@@ -175,6 +175,7 @@ function ruleFrom({ address }: AddressArguments): RuleArguments {
     table: TABLE,
     source,
     outputInterface: null,
+    mark: null,
     protocol: PROTOCOL,
   };
 }

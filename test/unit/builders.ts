@@ -12,6 +12,7 @@ import {
   SCOPE_LINK,
   SCOPE_UNIVERSE,
 } from '../../src/model/host.ts';
+import { type ConnectionMark, type FirewallMark, formatMark } from '../../src/model/mark.ts';
 import type { InstanceMetadata, InvalidNic, NicMetadata } from '../../src/model/metadata.ts';
 import {
   type Cidr,
@@ -136,6 +137,7 @@ export interface HostText {
   readonly routes?: readonly string[];
   /** As `ip rule` writes them. */
   readonly rules?: readonly string[];
+  readonly marks?: readonly ConnectionMark[];
   readonly files?: Readonly<Record<string, string>>;
   readonly nics?: Readonly<Record<MacAddress, NicState>>;
   readonly allSysctls?: Partial<HostState['allSysctls']>;
@@ -153,6 +155,7 @@ export function hostOf(text: HostText): HostState {
       ...(text.routes ?? []).map((line) => route(line, links)),
     ],
     rules: (text.rules ?? []).map(rule),
+    marks: text.marks ?? [],
     files: Object.entries(text.files ?? {}).map(([path, content]) => ({ path, content })),
     hasNetworkScripts: text.hasNetworkScripts ?? text.files !== undefined,
     containerNetwork: text.containerNetwork ?? null,
@@ -230,7 +233,7 @@ function route(line: string, links: readonly Link[]): Route {
   };
 }
 
-/** `[from ADDRESS] [oif IF] [fwmark N] lookup TABLE priority N [proto N] [family 6]`; a mark makes it foreign. */
+/** `[from ADDRESS] [oif IF] [fwmark N/MASK] lookup TABLE priority N [proto N] [family 6]`; a mark without a mask makes it foreign. */
 export function rule(line: string): Rule {
   const options = pairs(words(line));
   const from = options.get('from');
@@ -242,9 +245,16 @@ export function rule(line: string): Rule {
     table: Number(options.get('lookup') ?? MAIN_TABLE),
     source,
     outputInterface: options.get('oif') ?? null,
+    mark: markOf(options.get('fwmark')),
     protocol: Number(options.get('proto') ?? 0),
-    foreign: options.has('fwmark'),
+    foreign: options.get('fwmark')?.includes('/') === false,
   };
+}
+
+/** `0x7e/0x7f`; one without a mask is of all bits, and so foreign. */
+function markOf(text = ''): FirewallMark | null {
+  const [value, mask] = text.split('/').map(Number);
+  return value === undefined || mask === undefined ? null : { value, mask };
 }
 
 function pairs(tokens: readonly string[]): ReadonlyMap<string, string> {
@@ -282,7 +292,8 @@ export function configOf(text: ConfigText = {}): Config {
 }
 
 export function optionsOf({ routing }: Config): PlanOptions {
-  return { tableBase: routing.tableBase, slots: SLOTS, protocol: routing.protocol };
+  const { tableBase, protocol, forwardedMask } = routing;
+  return { tableBase, slots: SLOTS, protocol, forwardedMask };
 }
 
 /** What a run may change, as sorted text: links with their settings, addresses, routes, rules, files. */
@@ -296,6 +307,7 @@ export function dumpHost(host: HostState): readonly string[] {
     ),
     ...host.routes.map((entry) => `route ${describeRoute(entry, name)}`),
     ...host.rules.map((entry) => `rule ${describeRule(entry)}`),
+    ...host.marks.map((entry) => `mark ${formatMark(entry)} dev ${entry.ifname} family ${entry.family}`),
     ...host.files.map(({ path, content }) => `file ${path} ${JSON.stringify(content)}`),
   ].toSorted();
 }
@@ -315,10 +327,13 @@ function describeRoute(entry: Route, name: (index: number) => string): string {
   return `${kind}${destination} ${legs.join('')}table ${where} metric ${metric}`;
 }
 
-function describeRule(entry: Pick<Rule, 'source' | 'outputInterface' | 'table' | 'priority'>): string {
+function describeRule(
+  entry: Pick<Rule, 'source' | 'outputInterface' | 'mark' | 'table' | 'priority'>,
+): string {
   const source = entry.source === null ? '' : `from ${entry.source.replace(/\/(32|128)$/, '')} `;
   const output = entry.outputInterface === null ? '' : `oif ${entry.outputInterface} `;
-  return `${source}${output}lookup ${entry.table} priority ${entry.priority}`;
+  const mark = entry.mark === null ? '' : `fwmark ${formatMark(entry.mark)} `;
+  return `${source}${output}${mark}lookup ${entry.table} priority ${entry.priority}`;
 }
 
 /** A table as `ip route show table N` would list it, sorted, for one family. */

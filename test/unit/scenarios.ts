@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
 import type { Config } from '../../src/model/config.ts';
 import type { HostState, Link } from '../../src/model/host.ts';
+import { type ConnectionMark, formatMark, markOfSlot } from '../../src/model/mark.ts';
 import type { InstanceMetadata, NicMetadata } from '../../src/model/metadata.ts';
 import type { IfName, MacAddress } from '../../src/model/net.ts';
 import { hostCidr } from '../../src/model/net.ts';
@@ -22,6 +23,7 @@ import {
   TABLE_BASE,
   WORST_METRIC,
 } from './builders.ts';
+import { DEFAULTS } from './config/defaults.ts';
 import type { World } from './simulator.ts';
 
 const SHIPPED = await loadTemplates(fileURLToPath(new URL('../../templates/', import.meta.url)));
@@ -39,6 +41,7 @@ const MOST_ADDRESSES = 6;
 /** A NIC that the state knows and the metadata does not list any more. */
 const GONE = 9;
 const GONE_SLOT = 9;
+const MASK = DEFAULTS.routing.forwardedMask;
 
 export interface NicRecipe {
   /** 10.0.SUBNET.0/24 */
@@ -71,6 +74,10 @@ const LEFTOVERS = [
   'unreachable-of-better-metric',
   'unreachable',
   'old-throw',
+  'mark',
+  'mark-of-neighbour',
+  'mark-rule',
+  'mark-rule-of-other-mask',
 ] as const;
 type Leftover = (typeof LEFTOVERS)[number];
 
@@ -80,6 +87,7 @@ export interface Recipe {
   readonly surroundings: readonly Surrounding[];
   readonly primary: Config['routing']['primary'];
   readonly localRoutes: Config['routing']['localRoutes'];
+  readonly forwarded: Config['routing']['forwarded'];
   readonly excluded: 'nothing' | 'vips' | 'listed';
   readonly extraRoute: boolean;
   readonly mtu: number | null;
@@ -119,6 +127,7 @@ export const anyRecipe: fc.Arbitrary<Recipe> = fc.record({
   surroundings: fc.subarray([...SURROUNDINGS]),
   primary: fc.constantFrom('auto', 'auto', 'always', 'never'),
   localRoutes: fc.constantFrom('auto', 'auto', 'off'),
+  forwarded: fc.constantFrom('connmark', 'off'),
   excluded: fc.constantFrom('nothing', 'vips', 'listed'),
   extraRoute: fc.boolean(),
   mtu: fc.constantFrom(null, 1400),
@@ -177,6 +186,7 @@ function hostFrom(recipe: Recipe, { nics }: InstanceMetadata): HostState {
       ...recipe.nics.flatMap((nic, index) => ruleLeftovers(index + 1, nic, recipe.nics)),
       ...(recipe.gone === 'never-was' ? [] : goneRules()),
     ],
+    marks: recipe.nics.flatMap((nic, index) => markLeftovers(index + 1, nic, recipe.nics.length)),
     allSysctls: surroundings.includes('all-rp-filter') ? { rp_filter: 1 } : {},
     nics: stateOf(recipe, nics),
     hasNetworkScripts: recipe.hasNetworkScripts,
@@ -241,9 +251,18 @@ function ruleLeftovers(
     rule: `from 10.0.${subnet}.${20 * n} ${lookup}`,
     'rule-again': `from 10.0.${subnet}.${20 * n} ${lookup} proto ${OUR_PROTOCOL}`,
     'rule-of-neighbour': `from ${neighbour} ${lookup}`,
+    'mark-rule': `fwmark ${formatMark(markOfSlot(n - 1, MASK))} ${lookup} proto ${OUR_PROTOCOL}`,
+    'mark-rule-of-other-mask': `fwmark 0x10/0xf0 ${lookup} proto ${OUR_PROTOCOL}`,
     'rule-of-nobody': `from 10.0.${subnet}.199 ${lookup} proto ${OUR_PROTOCOL}`,
   };
   return leftovers.flatMap((name) => lines[name] ?? []);
+}
+
+function markLeftovers(n: number, { leftovers }: NicRecipe, nics: number): readonly ConnectionMark[] {
+  const marks: Readonly<Partial<Record<Leftover, number>>> = { mark: n - 1, 'mark-of-neighbour': n % nics };
+  const [slot] = leftovers.flatMap((name) => marks[name] ?? []);
+  const ifname = `eth${n - 1}` as IfName;
+  return slot === undefined ? [] : [{ family: 4, ifname, ...markOfSlot(slot, MASK) }];
 }
 
 function goneRules(): readonly string[] {
@@ -271,7 +290,11 @@ function configFrom(recipe: Recipe, { nics }: InstanceMetadata): Config {
   const secondary = recipe.nics.length;
   const subnet = recipe.nics[secondary - 1]?.subnet ?? 0;
   return configOf({
-    routing: { primary: recipe.primary, localRoutes: recipe.localRoutes },
+    routing: {
+      primary: recipe.primary,
+      localRoutes: recipe.localRoutes,
+      forwarded: recipe.forwarded,
+    },
     interfaces: recipe.nics.map((nic, index) => ({
       match: { mac: macOf(index + 1) },
       manage: nic.isManaged,

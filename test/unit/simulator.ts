@@ -4,6 +4,7 @@ import type { Config } from '../../src/model/config.ts';
 import type { DesiredState } from '../../src/model/desired.ts';
 import { originalPath } from '../../src/model/files.ts';
 import { type HostState, type Link, MAIN_TABLE, type Route } from '../../src/model/host.ts';
+import { type ConnectionMark, isSameMark, isSamePlace, markTag } from '../../src/model/mark.ts';
 import type { InstanceMetadata } from '../../src/model/metadata.ts';
 import { type Family, familyOf, type InterfaceAddress, networkOf } from '../../src/model/net.ts';
 import type { AddressArguments, Plan, RuleArguments, Step, StepArguments } from '../../src/model/plan.ts';
@@ -101,6 +102,10 @@ function applyStep(host: HostState, step: Step): HostState {
       return addRule(host, step.arguments);
     case 'remove-rule':
       return removeRule(host, step.arguments);
+    case 'add-mark':
+      return { ...host, marks: [...marksBeside(host, step.arguments), step.arguments] };
+    case 'remove-mark':
+      return { ...host, marks: host.marks.filter((mark) => markTag(mark) !== markTag(step.arguments)) };
   }
 }
 
@@ -211,13 +216,18 @@ function removeRule(host: HostState, args: RuleArguments): HostState {
   return { ...host, rules: host.rules.filter((_, position) => position !== index) };
 }
 
+function marksBeside({ marks }: HostState, added: ConnectionMark): readonly ConnectionMark[] {
+  return marks.filter((mark) => !isSamePlace(mark, added));
+}
+
 function isSameRule(a: RuleArguments, b: RuleArguments): boolean {
   return (
     a.family === b.family &&
     a.priority === b.priority &&
     a.table === b.table &&
     a.source === b.source &&
-    a.outputInterface === b.outputInterface
+    a.outputInterface === b.outputInterface &&
+    isSameMark(a.mark, b.mark)
   );
 }
 

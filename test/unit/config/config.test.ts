@@ -50,6 +50,7 @@ routing:
   primary: auto
   localRoutes: auto
   forwarded: off
+  forwardedMask: 0x7f
   protocol: 196
 sysctl:
   rpFilter: loose
@@ -140,10 +141,11 @@ describe('a bad value is named with line, column, what was found and what is all
       'metadata:\n  provider: ec2',
       '2:13: metadata.provider: "ec2"; not available in this version; allowed: auto, tencent, file',
     ],
-    [
-      'routing: { forwarded: connmark }',
-      '1:23: routing.forwarded: "connmark"; not available in this version; allowed: off',
-    ],
+    ['routing: { forwarded: mark }', '1:23: routing.forwarded: "mark"; allowed: connmark, off'],
+    ...[7, -1, 15.5, 0xffff_ffff, 0x1_0000_0000].map((mask): [string, string] => [
+      `routing: { forwardedMask: ${mask} }`,
+      `1:27: routing.forwardedMask: ${mask}; allowed: a mask of at least 4 of 32 bits`,
+    ]),
     [
       'persistence:\n  backend: networkmanager-keyfile',
       '2:12: persistence.backend: "networkmanager-keyfile"; not available in this version; allowed: auto, network-scripts, none',

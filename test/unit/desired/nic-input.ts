@@ -49,7 +49,15 @@ export function rulesFor(
 ): readonly DesiredRule[] {
   const sources = addresses.map((text) => interfaceAddress(text).address);
   return FAMILIES.flatMap((family) => {
-    const rule = { family, priority: table, table, source: null, outputInterface: null, reason: '' };
+    const rule = {
+      family,
+      priority: table,
+      table,
+      source: null,
+      outputInterface: null,
+      mark: null,
+      reason: '',
+    };
     const own = sources.filter((address) => familyOf(address) === family);
     const byInterface = { ...rule, outputInterface: ifname as IfName };
     return own.length === 0

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { decodeAttributes } from '../../../src/kernel/codec.ts';
 import { addRuleRequest, decodeRule, removeRuleRequest } from '../../../src/kernel/rules.ts';
+import { ALL_BITS } from '../../../src/model/mark.ts';
 import type { Family } from '../../../src/model/net.ts';
 import { network, u8, u32 } from './arbitraries.ts';
 import { fromHex } from './captured.ts';
@@ -25,6 +26,30 @@ const PLAIN = [
     'from all lookup local priority 0',
     '02000000ff0000010000000008000f00ff00000008000e00ffffffff0500150002000000',
     { priority: 0, table: 255, source: null, outputInterface: null, protocol: 2 },
+  ],
+  [
+    'fwmark 0x7e/0x7f lookup 21001 priority 21001 protocol 196',
+    '02000000fc0000010000000008000f000952000008000e00ffffffff05001500c4000000080006000952000008000a007e000000080010007f000000',
+    {
+      priority: 21001,
+      table: 21001,
+      source: null,
+      outputInterface: null,
+      mark: { value: 0x7e, mask: 0x7f },
+      protocol: 196,
+    },
+  ],
+  [
+    'fwmark 0/0xff lookup 5 priority 99',
+    '02000000050000010000000008000f000500000008000e00ffffffff0500150000000000080006006300000008001000ff000000',
+    {
+      priority: 99,
+      table: 5,
+      source: null,
+      outputInterface: null,
+      mark: { value: 0, mask: 0xff },
+      protocol: 0,
+    },
   ],
 ] as const;
 
@@ -79,13 +104,14 @@ const anyRule = fc.constantFrom<Family>(4, 6).chain((family) =>
     table: u32.filter((table) => table > 0),
     source: fc.option(network(family)),
     outputInterface: fc.option(fc.stringMatching(/^[a-z0-9_.-]{1,15}$/)),
+    mark: fc.option(fc.record({ value: u32, mask: u32.filter((mask) => mask > 0 && mask < ALL_BITS) })),
     protocol: u8,
   }),
 );
 
 describe('a rule', () => {
   test.each(PLAIN)('is read from the message of a kernel: %s', (_name, hex, expected) => {
-    expect(decodeRule(fromHex(hex), 4)).toEqual({ family: 4, foreign: false, ...expected });
+    expect(decodeRule(fromHex(hex), 4)).toEqual({ family: 4, foreign: false, mark: null, ...expected });
   });
 
   test.each(FOREIGN)('with %s is foreign', (_name, hex) => {

@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest';
 import type { DesiredInterface, DesiredRoute } from '../../../src/model/desired.ts';
 import { isOurs } from '../../../src/model/files.ts';
 import { type HostState, MAIN_TABLE, type Route, type Rule } from '../../../src/model/host.ts';
+import { isSameMark } from '../../../src/model/mark.ts';
 import { gatewayOf, type NicMetadata, primaryAddress } from '../../../src/model/metadata.ts';
 import {
   type Cidr,
@@ -166,6 +167,8 @@ describe('what is not ours', () => {
           !isInWindow(table) && protocol !== 2 && protocol !== OUR_PROTOCOL && !ownedRoutes.has(destination),
       ),
       rules: host.rules.filter(({ priority, foreign }) => foreign || !isInWindow(priority)),
+      // All of one table, and that is ours.
+      marks: [],
       files: host.files.filter((file) => !isOurs(file)),
     };
     return dumpHost(kept);
@@ -301,7 +304,12 @@ describe('order without a gap', () => {
   }
 
   function hasSameSelector(a: Omit<Rule, 'foreign'>, b: Omit<Rule, 'foreign'>): boolean {
-    return a.family === b.family && a.source === b.source && a.outputInterface === b.outputInterface;
+    return (
+      a.family === b.family &&
+      a.source === b.source &&
+      a.outputInterface === b.outputInterface &&
+      isSameMark(a.mark, b.mark)
+    );
   }
 
   function hasDefault(table: number, host: HostState): boolean {

@@ -1,4 +1,7 @@
-import { describe, expect, test } from 'vitest';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { AgentError } from '../../../src/errors.ts';
 import { type RunOptions, run } from '../../../src/system/run.ts';
 
@@ -15,6 +18,17 @@ describe('a program that ends', () => {
   test('gets its arguments as they are, no shell between', async () => {
     const hostile = '$(id) ; `id` "\' \n *';
     expect(await run('printf', ['%s', hostile], PATIENT)).toMatchObject({ stdout: hostile });
+  });
+
+  test('reads the input that it is given, also by a name, and nothing of it is left', async () => {
+    const input = 'table inet x { }\n'.repeat(10_000);
+    const folder = await mkdtemp(path.join(os.tmpdir(), 'eni-agent-run-'));
+    onTestFinished(() => rm(folder, { recursive: true }));
+    vi.stubEnv('TMPDIR', folder);
+    onTestFinished(() => void vi.unstubAllEnvs());
+    for (const args of [[], ['/dev/stdin']])
+      expect((await run('cat', args, { ...PATIENT, input })).stdout).toBe(input.trimEnd());
+    expect(await readdir(folder)).toEqual([]);
   });
 
   test('finds nothing on its input', async () => {

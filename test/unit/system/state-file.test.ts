@@ -80,6 +80,7 @@ const state: fc.Arbitrary<AgentState> = fc.record({
   metadata: fc.option(fc.record({ readAt: isoTime, answer })),
   nics: fc.dictionary(mac, nic, { noNullPrototype: true }),
   released: fc.array(mac),
+  hasMarks: fc.boolean(),
   lastRun: fc.option(lastRun),
 });
 
@@ -106,6 +107,7 @@ const EXAMPLE: AgentState = {
     },
   },
   released: ['02:00:00:00:00:03' as MacAddress],
+  hasMarks: true,
   lastRun: null,
 };
 

@@ -1,0 +1,75 @@
+/** `routing.forwarded: connmark` on a machine without nft. */
+import { expect, test } from 'vitest';
+import { brokenCells } from '../lab/cells.ts';
+import { openPublishedLab, PUBLISHED_ADDRESSES, publishedMatrix } from '../lab/container.ts';
+import { withCapabilities, withPrograms } from '../lab/programs.ts';
+import { EVERY_SECOND } from '../lab/settled.ts';
+import { until } from '../lab/until.ts';
+
+const CONNMARK = `routing: { forwarded: connmark }\n${EVERY_SECOND}`;
+const OFF = 'routing: { forwarded: off }\n';
+
+test.each<[string, string, string, readonly string[]]>([
+  ['on nftables', 'nft', '/usr/sbin/xtables-nft-multi', ['net_admin']],
+  ['of old', 'legacy', '/usr/sbin/xtables-legacy-multi', ['net_admin', 'net_raw']],
+])(
+  'iptables %s marks as nft does, is read without a process, and is left as it was',
+  async (_, kind, file, capabilities) => {
+    const lab = await openPublishedLab();
+    const through = [
+      ...(await withPrograms({ 'iptables-restore': file, 'ip6tables-restore': file })),
+      ...withCapabilities(...capabilities),
+    ];
+    const mangle = async (): Promise<string> => {
+      const { stdout } = await lab.vm.run(`iptables-${kind}-save`, ['-t', 'mangle']);
+      return stdout.replaceAll(/^[#:].*$\n?/gm, '');
+    };
+    const iptables = (...args: string[]) => lab.vm.run(`iptables-${kind}`, ['-t', 'mangle', ...args]);
+    await iptables('-A', 'PREROUTING', '-i', 'lo', '-j', 'ACCEPT');
+    const before = await mangle();
+    const first = await lab.vm.agent(['reconfigure'], { config: CONNMARK, through });
+    expect(first).toMatchObject({ exitCode: 0, stderr: '' });
+    expect((await lab.vm.run('nft', ['list', 'tables'])).stdout).not.toContain('eni_agent');
+    expect(brokenCells(await publishedMatrix(lab, PUBLISHED_ADDRESSES))).toEqual([]);
+    const second = await lab.vm.agent(['reconfigure'], { strace: 'trace=execve,execveat' });
+    expect(second.stdout).toBe('In sync: nothing to change.');
+    expect(second.strace.match(/execve/g)).toHaveLength(1);
+    await iptables('-F');
+    await iptables('-A', 'PREROUTING', '-i', 'lo', '-j', 'ACCEPT');
+    expect((await lab.vm.agent(['reconfigure'], { through })).stdout).toContain('+ mark 0x7e/0x7f on eth1');
+    expect(brokenCells(await publishedMatrix(lab, ['10.0.1.4']))).toEqual([]);
+    expect((await lab.vm.agent(['reconfigure'], { config: OFF, through })).exitCode).toBe(0);
+    expect(await mangle()).toBe(before);
+  },
+);
+
+test('without iptables, too, it is a problem of the NICs, which work otherwise', async () => {
+  const lab = await openPublishedLab();
+  const through = await withPrograms({});
+  const result = await lab.vm.agent(['reconfigure'], { config: CONNMARK, through });
+  expect(result.exitCode).toBe(3);
+  expect(result.stdout).toMatch(
+    /setting the connection marks of eth1: running nft .*ENOENT; running iptables-restore .*ENOENT; install nftables/,
+  );
+  expect(brokenCells(await lab.matrix(PUBLISHED_ADDRESSES))).toEqual([]);
+  const daemon = await lab.vm.startDaemon({ through });
+  await daemon.waitForStatus(({ interfaces }) => interfaces.every(({ state }) => state === 'failed'));
+  // Longer than the second until the first attempt is made again.
+  await until({
+    what: 'a second attempt has failed',
+    read: () =>
+      Promise.resolve(daemon.log().filter(({ msg }) => msg.includes('connection marks of eth1')).length),
+    holds: (attempts) => attempts >= 2,
+  });
+  const removedAt = performance.now();
+  await lab.vm.run('ip', ['rule', 'del', 'from', '10.0.1.5', 'lookup', '21001']);
+  await until({
+    what: 'the rule is back',
+    read: async () => (await lab.vm.run('ip', ['rule'])).stdout,
+    holds: (rules) => rules.includes('from 10.0.1.5 lookup 21001'),
+  });
+  expect(performance.now() - removedAt).toBeLessThan(1_000);
+  await daemon.stop();
+  expect((await lab.vm.agent(['reconfigure'])).exitCode).toBe(0);
+  expect(brokenCells(await publishedMatrix(lab, PUBLISHED_ADDRESSES))).toEqual([]);
+});
