@@ -146,7 +146,7 @@ function attached(nic: KnownNic, build: Build): DesiredInterface {
   const owned = host.state.nics[nic.mac]?.addresses ?? [];
   const listedElsewhere = addressesOfOthers(nic, build.managed);
   build.problems.push(...duplicates(nic));
-  const mark = isRouted ? nicMark(nic, build) : null;
+  const mark = nicMark(nic, build);
   const isInvolved = build.managed.some(({ role }) => role === 'secondary') || addressesToSet(nic).length > 0;
   return {
     mac: nic.mac,

@@ -14,13 +14,16 @@ export interface MarkContext {
   readonly problems: NicProblem[];
 }
 
-/** Null when it has none: not asked for, or the mask is so small that another NIC has the same. */
+/**
+ * Null when it has none: not asked for, or the mask is so small that another NIC has the same. The primary has one also while it
+ * needs no table: a connection from before the first secondary must be answered by it afterwards as well.
+ */
 export function nicMark(
   nic: KnownNic,
   { config, managed, slots, problems }: MarkContext,
 ): FirewallMark | null {
-  const { forwarded, forwardedMask } = config.routing;
-  if (forwarded === 'off') return null;
+  const { forwarded, forwardedMask, primary } = config.routing;
+  if (forwarded === 'off' || (nic.role === 'primary' && primary === 'never')) return null;
   const slotOf = ({ mac }: KnownNic): number => slots.get(mac)?.slot ?? 0;
   const markOf = (of: KnownNic): FirewallMark => markOfSlot(slotOf(of), forwardedMask);
   const mark = markOf(nic);

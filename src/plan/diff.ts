@@ -43,7 +43,7 @@ export function planChanges(host: HostState, desired: DesiredState, options: Pla
   return { steps, deferrals: desired.deferrals, problems: desired.problems };
 }
 
-/** Link, the table, rules, addresses: an address answers only when its way back is there. */
+/** Marks, link, the table, rules, addresses: an address answers only when its way back is there. */
 function additions(
   nic: DesiredInterface,
   all: DesiredState,
@@ -53,6 +53,7 @@ function additions(
   const link = host.links.find(({ index }) => index === nic.linkIndex);
   if (link === undefined) return [];
   return [
+    ...addMarks(nic, host),
     ...settingSteps(nic, link),
     ...addTableRoutes(nic, host, options.protocol),
     ...removeSupersededRoutes(nic, host),
@@ -61,7 +62,6 @@ function additions(
     ...addAddresses(nic, link),
     // Their gateways are neighbours by main's connected route, which comes with the first address.
     ...addMainRoutes(nic, link, host, options.protocol),
-    ...addMarks(nic, host),
   ];
 }
 

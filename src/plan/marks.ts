@@ -19,11 +19,9 @@ export function removeMarks(
   host: HostState,
   forwardedMask: number,
 ): readonly Step[] {
-  const isTableGone = !desired.attached || desired.rules.length === 0;
-  const reason = isTableGone ? 'nothing needs this table any more' : 'nothing needs it';
   return host.marks
     .filter((present) => ownerOf(present, all, forwardedMask) === desired && !isWanted(present, all))
-    .map((present) => makeStep('remove-mark', desired, present, reason, isTableGone));
+    .map((present) => makeStep('remove-mark', desired, present, 'nothing needs it', !desired.attached));
 }
 
 function isSameConnectionMark(a: ConnectionMark, b: ConnectionMark): boolean {

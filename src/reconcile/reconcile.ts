@@ -176,6 +176,7 @@ interface Verdict {
 }
 
 async function applyAndVerify(reconciler: Reconciler, view: View, steps: readonly Step[]): Promise<Verdict> {
+  const marking = await setMarks(steps, view.host.marks.length > 0);
   const applied = await applySteps(steps, view.reading.metadata.primaryMac, reconciler.applier);
   const done = applied.flatMap((entry) => entry.done);
   const host = done.length === 0 ? view.host : (await observe(reconciler.observer)).host;
@@ -191,11 +192,9 @@ async function applyAndVerify(reconciler: Reconciler, view: View, steps: readonl
     const problem = failure === null ? await entry.keep() : { mac: entry.mac, message: failure, isGone };
     if (problem !== null) problems.unshift(problem);
   }
-  const stayed = steps.filter(({ mac }) => !failedMacs.has(mac));
-  const marking = await setMarks(stayed, view.host.marks.length > 0);
   return {
     problems: [...problems, ...marking.problems],
-    done: stayed.filter((step) => !marking.failed.includes(step)),
+    done: steps.filter((step) => !failedMacs.has(step.mac) && !marking.failed.includes(step)),
     hasMarks: marking.hasMarks,
     failedMacs,
     isForbidden: applied.some(({ failure }) => failure?.code === 'permission-denied'),

@@ -5,9 +5,9 @@ import { Actor } from './actor-client.ts';
 import type { Lab, Matrix } from './lab.ts';
 import { addNamespaces, deleteNamespaces, setUp } from './netns.ts';
 import { openLab } from './open-lab.ts';
-import { RESPONDER_PORT, SUBNETS, VM_ADDRESS } from './topology.ts';
+import { ECHO_PORT, RESPONDER_PORT, SUBNETS, VM_ADDRESS } from './topology.ts';
 
-/** Of the VM; inside it is the responder's. */
+/** Of the VM; inside it is the responder's. What sends back what it is sent is published under its own port. */
 const PUBLISHED_PORT = 8080;
 
 const NAT = `
@@ -16,6 +16,7 @@ table inet docker {
     type nat hook prerouting priority -100;
     iifname != "docker0" tcp dport ${PUBLISHED_PORT} fib daddr type local dnat ip to 172.17.0.2:${RESPONDER_PORT}
     iifname != "docker0" tcp dport ${PUBLISHED_PORT} fib daddr type local dnat ip6 to [fd00:17::2]:${RESPONDER_PORT}
+    iifname != "docker0" tcp dport ${ECHO_PORT} fib daddr type local dnat ip to 172.17.0.2:${ECHO_PORT}
   }
   chain postrouting {
     type nat hook postrouting priority 100;
@@ -58,6 +59,7 @@ export async function startContainer({ vm }: Lab): Promise<Actor> {
     await actor.stop();
   });
   await actor.call('respond', { host: 'container', port: RESPONDER_PORT });
+  await actor.call('echo', { port: ECHO_PORT });
   return actor;
 }
 

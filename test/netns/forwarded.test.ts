@@ -5,7 +5,7 @@ import { openPublishedLab, PUBLISHED_ADDRESSES, publishedMatrix, startContainer 
 import type { Lab } from '../lab/lab.ts';
 import { openLab } from '../lab/open-lab.ts';
 import { withCapabilities } from '../lab/programs.ts';
-import { EVERY_SECOND, networkOf } from '../lab/settled.ts';
+import { EVERY_SECOND, inSync, networkOf, sized } from '../lab/settled.ts';
 import { RESPONDER_PORT, VM_ADDRESS } from '../lab/topology.ts';
 import { until } from '../lab/until.ts';
 
@@ -122,6 +122,32 @@ describe('a published port', () => {
     expect(counters.flatMap((port) => sentBy(port).spoofed)).toEqual([]);
   });
 
+  test('sessions with the container last while NICs come and go, also one in the subnet of the client', async () => {
+    const lab = await openLab();
+    await startContainer(lab);
+    const daemon = await lab.vm.startDaemon({ config: `${CONNMARK}${EVERY_SECOND}` });
+    await daemon.waitForStatus(inSync(lab.primary.mac));
+    const lasting = await lab.openSession({ from: 'client-10.0.1', to: VM_ADDRESS });
+    const stop = lasting.keepExchanging();
+    for (let count = 0; count < sized(1, 20); count += 1) {
+      const second = await lab.attachEni({ addresses: ['10.0.1.4'] });
+      await daemon.waitForStatus(inSync(second.mac));
+      const session = await lab.openSession({ from: 'outside', to: '10.0.1.4' });
+      const stopped = session.keepExchanging();
+      const third = await lab.attachEni({ addresses: ['10.0.2.4'] });
+      await daemon.waitForStatus(inSync(third.mac));
+      await lab.detachEni(third.mac);
+      await daemon.waitForStatus(({ interfaces }) => interfaces.length === 2);
+      expect(await stopped()).toBeGreaterThan(0);
+      expect(await session.retransmissions()).toBe(0);
+      await session.close();
+      await lab.detachEni(second.mac);
+      await daemon.waitForStatus(({ interfaces }) => interfaces.length === 1);
+    }
+    expect(await stop()).toBeGreaterThan(0);
+    expect(await lasting.retransmissions()).toBe(0);
+  });
+
   test('what somebody removes comes back with the next run, alone and in a daemon', async () => {
     const lab = await openPublishedLab();
     await lab.vm.agent(['reconfigure'], { config: `${CONNMARK}${EVERY_SECOND}` });
@@ -143,6 +169,29 @@ describe('a published port', () => {
     });
     expect(await table()).toBe(whole);
     await daemon.stop();
+  });
+
+  test('wherever a run is killed, off takes everything away', async () => {
+    const lab = await openLab();
+    await lab.attachEni({ addresses: ['10.0.1.4'] });
+    await lab.vm.agent(['reconfigure'], { config: OFF });
+    const without = await networkOf(lab.vm);
+    const killAt = (nth: number) =>
+      lab.vm.agent(['reconfigure'], {
+        config: CONNMARK,
+        // strace counts the calls of each thread for itself: all files are handled by one.
+        env: { UV_THREADPOOL_SIZE: '1' },
+        strace: `inject=rename:signal=SIGKILL:when=${nth}`,
+      });
+    let kills = 0;
+    while ((await killAt(kills + 1)).exitCode === null) {
+      kills += 1;
+      expect((await lab.vm.agent(['reconfigure'], { config: OFF })).exitCode).toBe(0);
+      expect(await tablesOf(lab), `killed before rename ${kills}`).toEqual([]);
+      expect(await networkOf(lab.vm)).toBe(without);
+    }
+    // The intent, and what is remembered in the end.
+    expect(kills).toBe(2);
   });
 
   test('a NIC that is detached takes its mark along, release --all the rest', async () => {

@@ -44,19 +44,21 @@ function mark(ifname: string, value: number, mask = 0x7f): ConnectionMark {
 describe('connmark', () => {
   test('gives every NIC a mark and a rule for each family, the primary too', () => {
     expect(marking(worldOf())).toEqual([
-      '+ rule fwmark 0x7f/0x7f lookup 21000 priority 21000 on eth0',
       '+ mark 0x7f/0x7f on eth0',
-      '+ rule fwmark 0x7e/0x7f lookup 21001 priority 21001 on eth1',
+      '+ rule fwmark 0x7f/0x7f lookup 21000 priority 21000 on eth0',
       '+ mark 0x7e/0x7f on eth1',
-      '+ rule fwmark 0x7d/0x7f lookup 21002 priority 21002 on eth2',
-      '+ rule fwmark 0x7d/0x7f lookup 21002 priority 21002 (IPv6) on eth2',
+      '+ rule fwmark 0x7e/0x7f lookup 21001 priority 21001 on eth1',
       '+ mark 0x7d/0x7f on eth2',
       '+ mark 0x7d/0x7f (IPv6) on eth2',
+      '+ rule fwmark 0x7d/0x7f lookup 21002 priority 21002 on eth2',
+      '+ rule fwmark 0x7d/0x7f lookup 21002 priority 21002 (IPv6) on eth2',
     ]);
     expect(marking(runOnce(worldOf()))).toEqual([]);
   });
 
-  test('gives the primary none while it has no table', () => {
+  test('marks on the primary alone already, for the day that a second NIC comes', () => {
+    const world = { ...worldOf(), metadata: instance([PRIMARY]) };
+    expect(marking(world)).toEqual(['+ mark 0x7f/0x7f on eth0']);
     expect(marking(worldOf({ ...CONNMARK, primary: 'never' })).join()).not.toContain('eth0');
   });
 
