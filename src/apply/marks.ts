@@ -59,7 +59,10 @@ async function feed(program: string, args: readonly string[], input: string): Pr
   throw new AgentError('command-failed', `running ${program}: ${cameBack}`, { details: { stderr } });
 }
 
-/** All of the steps or none; returns whether any marks are there then. AgentError `command-failed`: what each program said. */
+/**
+ * All of the steps or none (by iptables: of those of a family). Returns whether any marks are there then. AgentError
+ * `command-failed`: what each of the programs said.
+ */
 export async function applyMarks(steps: readonly MarkStep[]): Promise<boolean> {
   const nft = await NFTABLES.read();
   const iptables = await IPTABLES.read();

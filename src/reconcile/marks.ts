@@ -4,6 +4,7 @@ import { applyMarks } from '../apply/marks.ts';
 import { AgentError } from '../errors.ts';
 import type { NicProblem } from '../model/desired.ts';
 import type { Step } from '../model/plan.ts';
+import { observeMarks } from '../observe/marks.ts';
 
 export interface Marking {
   /** Those that were not done. */
@@ -27,6 +28,6 @@ export async function setMarks(steps: readonly Step[], hadMarks: boolean): Promi
       message: `setting the connection marks of ${ifname}: ${error.message}`,
       isAboutMarks: true,
     }));
-    return { failed: own, problems, hasMarks: hadMarks };
+    return { failed: own, problems, hasMarks: (await observeMarks()).length > 0 };
   }
 }
