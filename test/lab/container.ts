@@ -65,11 +65,14 @@ export async function startContainer({ vm }: Lab): Promise<Actor> {
 
 export const PUBLISHED_ADDRESSES = [VM_ADDRESS, '10.0.1.4', '10.0.1.5', '10.0.2.4'];
 
+/** Of eth1; the metadata does not list it. */
+export const PUBLISHED_ADDRESS6 = '2001:db8:1::4';
+
 /** With a container and, besides the primary NIC, eth1 and eth2, not configured yet. */
 export async function openPublishedLab(): Promise<Lab> {
   const lab = await openLab();
   await startContainer(lab);
-  await lab.attachEni({ addresses: ['10.0.1.4', '10.0.1.5'] });
+  await lab.attachEni({ addresses: ['10.0.1.4', '10.0.1.5', PUBLISHED_ADDRESS6] });
   await lab.attachEni({ addresses: ['10.0.2.4'] });
   return lab;
 }

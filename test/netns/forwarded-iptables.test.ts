@@ -1,28 +1,59 @@
 /** `routing.forwarded: connmark` on a machine without nft. */
 import { expect, test } from 'vitest';
 import { brokenCells } from '../lab/cells.ts';
-import { openPublishedLab, PUBLISHED_ADDRESSES, publishedMatrix } from '../lab/container.ts';
+import {
+  openPublishedLab,
+  PUBLISHED_ADDRESS6,
+  PUBLISHED_ADDRESSES,
+  publishedMatrix,
+} from '../lab/container.ts';
 import { withCapabilities, withPrograms } from '../lab/programs.ts';
 import { EVERY_SECOND } from '../lab/settled.ts';
+import { GATEWAY6 } from '../lab/topology.ts';
 import { until } from '../lab/until.ts';
 
-const CONNMARK = `routing: { forwarded: connmark }\n${EVERY_SECOND}`;
-const OFF = 'routing: { forwarded: off }\n';
+const IPV6 = `interfaces:
+  - match: { name: eth1 }
+    addresses: ['${PUBLISHED_ADDRESS6}/64']
+    gateway6: ${GATEWAY6}
+`;
+const CONNMARK = `routing: { forwarded: connmark }\n${EVERY_SECOND}${IPV6}`;
+const OFF = `routing: { forwarded: off }\n${IPV6}`;
+const ADDRESSES = [...PUBLISHED_ADDRESSES, PUBLISHED_ADDRESS6];
 
-test.each<[string, string, string, readonly string[]]>([
-  ['on nftables', 'nft', '/usr/sbin/xtables-nft-multi', ['net_admin']],
-  ['of old', 'legacy', '/usr/sbin/xtables-legacy-multi', ['net_admin', 'net_raw']],
+const NFT_MULTI = '/usr/sbin/xtables-nft-multi';
+const LEGACY_MULTI = '/usr/sbin/xtables-legacy-multi';
+
+test.each([
+  [
+    'iptables on nftables without nft',
+    {
+      kind: 'nft',
+      programs: { 'iptables-restore': NFT_MULTI, 'ip6tables-restore': NFT_MULTI },
+      capabilities: ['net_admin'],
+    },
+  ],
+  [
+    'old iptables beside an nft that fails',
+    {
+      kind: 'legacy',
+      programs: {
+        'iptables-restore': LEGACY_MULTI,
+        'ip6tables-restore': LEGACY_MULTI,
+        nft: '/usr/bin/false',
+      },
+      capabilities: ['net_admin', 'net_raw'],
+    },
+  ],
 ])(
-  'iptables %s marks as nft does, is read without a process, and is left as it was',
-  async (_, kind, file, capabilities) => {
+  '%s marks as nft does, is read without a process, and is left as it was',
+  async (_, { kind, programs, capabilities }) => {
     const lab = await openPublishedLab();
-    const through = [
-      ...(await withPrograms({ 'iptables-restore': file, 'ip6tables-restore': file })),
-      ...withCapabilities(...capabilities),
-    ];
+    const through = [...(await withPrograms(programs)), ...withCapabilities(...capabilities)];
     const mangle = async (): Promise<string> => {
-      const { stdout } = await lab.vm.run(`iptables-${kind}-save`, ['-t', 'mangle']);
-      return stdout.replaceAll(/^[#:].*$\n?/gm, '');
+      const save = (program: string) => lab.vm.run(`${program}-${kind}-save`, ['-t', 'mangle']);
+      const saved = await Promise.all(['iptables', 'ip6tables'].map(save));
+      return saved.map(({ stdout }) => stdout.replaceAll(/^[#:].*$\n?/gm, '')).join('');
     };
     const iptables = (...args: string[]) => lab.vm.run(`iptables-${kind}`, ['-t', 'mangle', ...args]);
     await iptables('-A', 'PREROUTING', '-i', 'lo', '-j', 'ACCEPT');
@@ -30,7 +61,7 @@ test.each<[string, string, string, readonly string[]]>([
     const first = await lab.vm.agent(['reconfigure'], { config: CONNMARK, through });
     expect(first).toMatchObject({ exitCode: 0, stderr: '' });
     expect((await lab.vm.run('nft', ['list', 'tables'])).stdout).not.toContain('eni_agent');
-    expect(brokenCells(await publishedMatrix(lab, PUBLISHED_ADDRESSES))).toEqual([]);
+    expect(brokenCells(await publishedMatrix(lab, ADDRESSES))).toEqual([]);
     const second = await lab.vm.agent(['reconfigure'], { strace: 'trace=execve,execveat' });
     expect(second.stdout).toBe('In sync: nothing to change.');
     expect(second.strace.match(/execve/g)).toHaveLength(1);
