@@ -5,6 +5,7 @@ import { readRuleComments } from '../kernel/nftables.ts';
 import {
   type ConnectionMark,
   isSamePlace,
+  isTagOf,
   marksOfNft,
   marksOfXtables,
   markTag,
@@ -47,7 +48,7 @@ const PROGRAMS = { 4: 'iptables-restore', 6: 'ip6tables-restore' } as const sati
 
 async function loadFamily(family: Family, marks: readonly ConnectionMark[]): Promise<void> {
   const tags = readListNames();
-  const isOursThere = tags.some((tag) => tag.startsWith(`eni-agent:1:${family}:`));
+  const isOursThere = tags.some((tag) => isTagOf(family, tag));
   if (marks.length === 0 && !isOursThere) return;
   await feed(PROGRAMS[family], ['--noflush'], renderIptables(family, marks, tags));
 }
@@ -89,7 +90,7 @@ async function loadFirst(choices: readonly Firewall[], marks: readonly Connectio
       problems.push(errorMessage(error));
     }
   }
-  throw new AgentError('command-failed', `${problems.join('; ')}; install nftables`);
+  throw new AgentError('command-failed', `${problems.join('; ')}; one of the two has to work`);
 }
 
 function marksAfter(
@@ -99,7 +100,7 @@ function marksAfter(
   const added = steps.filter(({ kind }) => kind === 'add-mark').map((step) => step.arguments);
   const removed = tagsOf(steps.filter(({ kind }) => kind === 'remove-mark').map((step) => step.arguments));
   const kept = present
-    .filter((mark) => !removed.includes(markTag(mark)))
+    .filter((mark) => mark.value !== 0 && !removed.includes(markTag(mark)))
     .filter((mark) => !added.some((other) => isSamePlace(other, mark)));
   return [...kept, ...added].toSorted((a, b) => (markTag(a) < markTag(b) ? -1 : 1));
 }

@@ -102,6 +102,12 @@ export function marksOfXtables(listNames: readonly string[]): readonly Connectio
   return marksOfTags(listNames, ({ family }) => listNames.includes(jumpTag(family)));
 }
 
+/** Of every form of the rules. */
 export function jumpTag(family: Family): string {
-  return `eni-agent:1:${family}:jump`;
+  return `eni-agent:jump:${family}`;
+}
+
+/** Of a mark or the jump, whatever the form of the rules was. */
+export function isTagOf(family: Family, tag: string): boolean {
+  return tag === jumpTag(family) || new RegExp(`^eni-agent:\\d+:${family}:`).test(tag);
 }

@@ -153,9 +153,12 @@ describe('a published port', () => {
     await lab.vm.agent(['reconfigure'], { config: `${CONNMARK}${EVERY_SECOND}` });
     const table = async () => (await lab.vm.run('nft', ['-s', 'list', 'table', 'inet', 'eni_agent'])).stdout;
     const whole = await table();
-    const { stdout } = await lab.vm.run('nft', ['-a', 'list', 'table', 'inet', 'eni_agent']);
-    const [, handle = ''] = /eth1.* # handle (\d+)/.exec(stdout) ?? [];
-    await lab.vm.run('nft', ['delete', 'rule', 'inet', 'eni_agent', 'prerouting', 'handle', handle]);
+    const damage = async () => {
+      const { stdout } = await lab.vm.run('nft', ['-a', 'list', 'table', 'inet', 'eni_agent']);
+      const [, handle = ''] = /eth1.* # handle (\d+)/.exec(stdout) ?? [];
+      await lab.vm.run('nft', ['delete', 'rule', 'inet', 'eni_agent', 'prerouting', 'handle', handle]);
+    };
+    await damage();
     expect(await table()).not.toBe(whole);
     expect((await lab.vm.agent(['reconfigure'])).stdout).toContain('+ mark 0x7e/0x7f on eth1');
     expect(await table()).toBe(whole);
@@ -169,6 +172,9 @@ describe('a published port', () => {
     });
     expect(await table()).toBe(whole);
     await daemon.stop();
+    await damage();
+    await lab.vm.agent(['reconfigure'], { config: OFF });
+    expect(await tablesOf(lab)).toEqual(['table inet docker']);
   });
 
   test('wherever a run is killed, off takes everything away', async () => {

@@ -45,7 +45,7 @@ describe('the script of iptables-restore', () => {
 -A ENI-AGENT ! -i eth1 -m connmark --mark 0x7e/0x7f -j MARK --set-xmark 0x7e/0x7f
 `;
   const JUMP =
-    '-I PREROUTING -i eni-agent-none -m recent --rcheck --name eni-agent:1:4:jump\n-I PREROUTING -j ENI-AGENT\n';
+    '-I PREROUTING -i eni-agent-none -m recent --rcheck --name eni-agent:jump:4\n-I PREROUTING -j ENI-AGENT\n';
 
   test('makes our chain and the jump into it', () => {
     expect(renderIptables(4, [mark(1, 'eth1')], [])).toBe(`${NEW}${JUMP}COMMIT\n`);
@@ -53,7 +53,7 @@ describe('the script of iptables-restore', () => {
 
   test('replaces the chain alone where the jump is there', () => {
     expect(renderIptables(4, [mark(1, 'eth1')], [jumpTag(4)])).toBe(`${NEW}COMMIT\n`);
-    expect(renderIptables(6, [mark(1, 'eth1', 6)], [jumpTag(4)])).toContain('eni-agent:1:6:jump');
+    expect(renderIptables(6, [mark(1, 'eth1', 6)], [jumpTag(4)])).toContain('eni-agent:jump:6');
   });
 
   test('takes both away', () => {

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import {
   capacityOf,
   formatMark,
+  isTagOf,
   jumpTag,
   markOfSlot,
   marksOfNft,
@@ -46,6 +47,12 @@ describe('the marks of slots', () => {
 });
 
 describe('the tag of a mark', () => {
+  test('is known by its family, also when it is of another form of the rules', () => {
+    const ours = ['eni-agent:1:4:eth1:7e:7f', 'eni-agent:2:4:eth1', 'eni-agent:jump:4'];
+    const others = ['eni-agent:1:6:eth1:7e:7f', 'eni-agent:jump:6', 'sshd'];
+    expect([...ours, ...others].filter((tag) => isTagOf(4, tag))).toEqual(ours);
+  });
+
   test('says all of it, in the comments of nft and in the names of lists', () => {
     fc.assert(
       fc.property(anyMark, (mark) => {
@@ -66,7 +73,7 @@ describe('the tag of a mark', () => {
     'eni-agent:2:4:eth1:7e:7f',
     'eni-agent:1:5:eth1:7e:7f',
     'eni-agent:1:4:e/1:7e:7f',
-    'eni-agent:1:4:jump',
+    'eni-agent:jump:4',
   ])('%s is none', (tag) => {
     expect(marksOfNft([tag, tag])).toEqual([]);
   });
