@@ -20,10 +20,10 @@ export const PLACES: Readonly<Record<4 | 6, Places>> = {
 };
 
 /** Of the VM, DNATed to the container's responder. */
-const PUBLISHED_PORT = 8080;
+export const PUBLISHED_PORT = 8080;
 const BRANCH_NETWORKS = { 4: '172.20.0.0/16', 6: 'fd00:20::/64' } as const;
 
-/** As docker leaves it: the container is published by DNAT (IPv4), and masqueraded on its way out. */
+/** As docker leaves it: the container is published by DNAT, and masqueraded on its way out. */
 const DOCKER_NAT = `
 table ip docker {
   chain prerouting {
@@ -36,6 +36,10 @@ table ip docker {
   }
 }
 table ip6 docker {
+  chain prerouting {
+    type nat hook prerouting priority dstnat
+    fib daddr type local tcp dport ${PUBLISHED_PORT} dnat to [${PLACES[6].container}]:${RESPONDER_PORT}
+  }
   chain postrouting {
     type nat hook postrouting priority srcnat
     ip6 saddr fd00:17::/64 oifname != "docker0" masquerade

@@ -1,6 +1,6 @@
 /** The ways in which three NICs can lie in subnets, and what traffic each must carry. */
 import type { Eni } from './cloud.ts';
-import { PLACES } from './surroundings.ts';
+import { PLACES, PUBLISHED_PORT } from './surroundings.ts';
 import {
   METADATA_ADDRESS,
   METADATA_PORT,
@@ -50,15 +50,22 @@ export interface TrafficOptions {
   readonly unmanaged: Eni;
 }
 
-/** From the clients to every address, then from every address to everybody. */
+/** From the clients to every address, from every address to everybody, and from the clients to the port of the container. */
 export interface Traffic {
   readonly family: 4 | 6;
   readonly inbound: readonly Cell[];
   readonly outbound: readonly Cell[];
+  readonly published: readonly Cell[];
 }
 
 export function trafficOf(options: TrafficOptions): Traffic {
-  return { family: options.family, inbound: inboundCells(options), outbound: outboundCells(options) };
+  const inbound = inboundCells(options);
+  return {
+    family: options.family,
+    inbound,
+    outbound: outboundCells(options),
+    published: inbound.map(publishedCell),
+  };
 }
 
 /** Those outside, and in each subnet in which the VM has a NIC. */
@@ -96,6 +103,11 @@ function inboundCells(options: TrafficOptions): readonly Cell[] {
       ),
     ),
   );
+}
+
+function publishedCell(cell: Cell): Cell {
+  const flows = cell.flows.filter(({ protocol }) => protocol === 'tcp');
+  return { ...cell, flows: flows.map((flow) => ({ ...flow, host: 'container', port: PUBLISHED_PORT })) };
 }
 
 interface Asker {

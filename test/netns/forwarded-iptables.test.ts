@@ -1,13 +1,13 @@
 /** `routing.forwarded: connmark` on a machine without nft. */
 import { expect, test } from 'vitest';
 import { brokenCells } from '../lab/cells.ts';
+import { withCapabilities, withPrograms } from '../lab/programs.ts';
 import {
   openPublishedLab,
   PUBLISHED_ADDRESS6,
   PUBLISHED_ADDRESSES,
   publishedMatrix,
-} from '../lab/container.ts';
-import { withCapabilities, withPrograms } from '../lab/programs.ts';
+} from '../lab/published.ts';
 import { EVERY_SECOND } from '../lab/settled.ts';
 import { GATEWAY6 } from '../lab/topology.ts';
 import { until } from '../lab/until.ts';

@@ -1,16 +1,18 @@
 /** `routing.forwarded: connmark`: a published port answers by the NIC that the question came in by. */
 import { describe, expect, test } from 'vitest';
 import { brokenCells, sentBy } from '../lab/cells.ts';
-import { openPublishedLab, PUBLISHED_ADDRESSES, publishedMatrix, startContainer } from '../lab/container.ts';
 import type { Lab } from '../lab/lab.ts';
 import { openLab } from '../lab/open-lab.ts';
 import { withCapabilities } from '../lab/programs.ts';
+import { openPublishedLab, PUBLISHED_ADDRESSES, publishedMatrix } from '../lab/published.ts';
 import { EVERY_SECOND, inSync, networkOf, sized } from '../lab/settled.ts';
-import { RESPONDER_PORT, VM_ADDRESS } from '../lab/topology.ts';
+import { addContainer, PLACES } from '../lab/surroundings.ts';
+import { ECHO_PORT, VM_ADDRESS } from '../lab/topology.ts';
 import { until } from '../lab/until.ts';
 
 const CONNMARK = 'routing: { forwarded: connmark }\n';
 const OFF = 'routing: { forwarded: off }\n';
+const DOCKER = ['table ip docker', 'table ip6 docker'];
 /** Without marks a container's replies go by main: out by the primary NIC, to neighbours by the NIC in their subnet. */
 const BROKEN_WITHOUT = [
   'outside > 10.0.1.4',
@@ -41,6 +43,8 @@ const OTHERS_MARKS = `table inet others {
     meta mark and 0x7f != 0 counter comment "whole"
   }
 }`;
+
+const PUBLISHED_ECHO = `add rule ip docker prerouting fib daddr type local tcp dport ${ECHO_PORT} dnat to ${PLACES[4].container}`;
 
 const tablesOf = async ({ vm }: Lab): Promise<readonly string[]> =>
   (await vm.run('nft', ['list', 'tables'])).stdout.split('\n').filter((line) => line !== '');
@@ -75,7 +79,7 @@ describe('a published port', () => {
 
     const off = await lab.vm.agent(['reconfigure'], { config: OFF });
     expect(off.stdout).toContain('- mark 0x7e/0x7f on eth1');
-    expect(await tablesOf(lab)).toEqual(['table inet docker']);
+    expect(await tablesOf(lab)).toEqual(DOCKER);
     expect(await markRulesOf(lab)).toEqual([]);
     expect((await lab.vm.agent(['plan', '--check'])).exitCode).toBe(0);
     expect(await networkOf(lab.vm)).toBe(without);
@@ -83,16 +87,12 @@ describe('a published port', () => {
 
   test('a container reaches out as before, and bits of the marks that are not ours stay as others set them', async () => {
     const lab = await openLab();
-    const container = await startContainer(lab);
+    await addContainer(lab);
     await lab.attachEni({ addresses: ['10.0.1.4'] });
     await lab.vm.run('nft', [OTHERS_MARKS]);
     expect((await lab.vm.agent(['reconfigure'], { config: CONNMARK })).exitCode).toBe(0);
     expect(brokenCells(await publishedMatrix(lab, [VM_ADDRESS, '10.0.1.4']))).toEqual([]);
-    const outside = await container.call('connect', {
-      to: '203.0.113.250',
-      port: RESPONDER_PORT,
-      timeoutMs: 2_000,
-    });
+    const outside = await lab.connect({ from: 'container', to: '203.0.113.250' });
     expect(outside).toMatchObject({ outcome: 'ok', answer: { remote: VM_ADDRESS } });
     const { stdout } = await lab.vm.run('nft', ['list', 'chain', 'inet', 'others', 'after']);
     const counts = [...stdout.matchAll(/packets (\d+) .*comment "(\w+)"/g)];
@@ -105,7 +105,7 @@ describe('a published port', () => {
 
   test('IPv6 and NICs in one subnet are answered by the right NIC, too', async () => {
     const lab = await openLab();
-    await startContainer(lab);
+    await addContainer(lab);
     const v6 = ['2001:db8:1::4', '2001:db8:1::5'];
     await lab.attachEni({ addresses: ['10.0.1.4', ...v6] });
     await lab.attachEni({ addresses: ['10.0.0.20'] });
@@ -124,7 +124,8 @@ describe('a published port', () => {
 
   test('sessions with the container last while NICs come and go, also one in the subnet of the client', async () => {
     const lab = await openLab();
-    await startContainer(lab);
+    await addContainer(lab);
+    await lab.vm.run('nft', [PUBLISHED_ECHO]);
     const daemon = await lab.vm.startDaemon({ config: `${CONNMARK}${EVERY_SECOND}` });
     await daemon.waitForStatus(inSync(lab.primary.mac));
     const lasting = await lab.openSession({ from: 'client-10.0.1', to: VM_ADDRESS });
@@ -168,13 +169,13 @@ describe('a published port', () => {
     await until({
       what: 'the table is back',
       read: () => tablesOf(lab),
-      holds: (tables) => tables.length === 2,
+      holds: (tables) => tables.length === DOCKER.length + 1,
     });
     expect(await table()).toBe(whole);
     await daemon.stop();
     await damage();
     await lab.vm.agent(['reconfigure'], { config: OFF });
-    expect(await tablesOf(lab)).toEqual(['table inet docker']);
+    expect(await tablesOf(lab)).toEqual(DOCKER);
   });
 
   test('wherever a run is killed, off takes everything away', async () => {
@@ -202,7 +203,7 @@ describe('a published port', () => {
 
   test('a NIC that is detached takes its mark along, release --all the rest', async () => {
     const lab = await openLab();
-    await startContainer(lab);
+    await addContainer(lab);
     await lab.attachEni({ addresses: ['10.0.1.4', '10.0.1.5'] });
     await lab.vm.agent(['reconfigure'], { config: CONNMARK });
     const { mac } = await lab.attachEni({ addresses: ['10.0.2.4'] });
@@ -212,7 +213,7 @@ describe('a published port', () => {
     expect((await lab.vm.run('nft', ['list', 'table', 'inet', 'eni_agent'])).stdout).not.toContain('eth2');
     expect(brokenCells(await publishedMatrix(lab, [VM_ADDRESS, '10.0.1.4', '10.0.1.5']))).toEqual([]);
     expect((await lab.vm.agent(['release', '--all'])).exitCode).toBe(0);
-    expect(await tablesOf(lab)).toEqual(['table inet docker']);
+    expect(await tablesOf(lab)).toEqual(DOCKER);
     expect(await markRulesOf(lab)).toEqual([]);
   });
 });

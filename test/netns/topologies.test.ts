@@ -133,6 +133,10 @@ function quoted(addresses: readonly string[]): string {
 /** Everything passes but what must fail, which fails. Returns the cells of the latter. */
 async function expectTraffic({ lab, traffics }: Stage, fails: Fails): Promise<Failed> {
   const cells = traffics.flatMap(({ inbound, outbound }) => [...inbound, ...outbound]);
+  return expectCells(lab, cells, fails);
+}
+
+async function expectCells(lab: Lab, cells: readonly Cell[], fails: Fails): Promise<Failed> {
   expect(await surprises(lab, cells, fails)).toEqual([]);
   return new Set(cells.filter((cell) => cell.flows.some(({ protocol }) => fails(cell, protocol))));
 }
@@ -165,7 +169,7 @@ async function withoutTheAgent(stage: Stage): Promise<Failed> {
   return failed;
 }
 
-async function withTheAgent(stage: Stage): Promise<{ readonly down: Failed }> {
+async function withTheAgent(stage: Stage): Promise<{ readonly down: Failed; readonly unmarked: Failed }> {
   const { lab, branch } = stage;
   await reconfigured(stage);
   await inVm(lab, branch.up);
@@ -178,7 +182,25 @@ async function withTheAgent(stage: Stage): Promise<{ readonly down: Failed }> {
   }
   expect(await spoofed(stage)).toEqual(before);
   await reconfigured(stage);
-  return { down: await withNicDown(stage) };
+  const unmarked = await publishedPort(stage);
+  return { unmarked, down: await withNicDown(stage) };
+}
+
+/** Main knows one way for the container's replies, too; with marks each leaves by the NIC that it was asked by. */
+async function publishedPort(stage: Stage): Promise<Failed> {
+  const { lab, traffics } = stage;
+  const cells = traffics.flatMap(({ published }) => published);
+  const unmarked = await expectCells(lab, cells, ({ nic, way }) => way !== nic);
+  await configure(stage, 'routing: { forwarded: connmark }\n');
+  for (const names of PUSHED) {
+    await inVm(lab, changes(names, 'up'));
+    await reconfigured(stage);
+    expect(await surprises(lab, cells, () => false)).toEqual([]);
+    await inVm(lab, changes(names, 'down'));
+  }
+  await configure(stage);
+  await reconfigured(stage);
+  return unmarked;
 }
 
 function changes(names: readonly VpnRoute[], to: keyof Change): readonly string[] {
@@ -228,19 +250,24 @@ interface Outcome {
   readonly byHand: Failed;
   readonly never: Failed;
   readonly down: Failed;
+  readonly unmarked: Failed;
 }
 
 async function compareWithDocument(
   topology: Topology,
-  { family, inbound, outbound }: Traffic,
-  { byHand: h, never: n, down: d }: Outcome,
+  { family, inbound, outbound, published }: Traffic,
+  { byHand: h, never: n, down: d, unmarked: f }: Outcome,
 ): Promise<void> {
   const textOf = (cell: Cell): string => {
-    const marks = Object.entries({ h, n, d }).filter(([, failed]) => failed.has(cell));
+    const marks = Object.entries({ h, n, d, f }).filter(([, failed]) => failed.has(cell));
     return ['✓', marks.map(([mark]) => mark).join('')].join(' ').trim();
   };
   const heading = `### ${topology.name}, IPv${family}\n`;
-  const tables = [renderTable('from \\ to', inbound, textOf), renderTable('from \\ to', outbound, textOf)];
+  const tables = [
+    renderTable('from \\ to', inbound, textOf),
+    renderTable('from \\ to', outbound, textOf),
+    renderTable('from \\ to the published port of', published, textOf),
+  ];
   const section = `${heading}\n${tables.join('\n\n')}\n`;
   const document = await readFile(DOCUMENT, 'utf8');
   const [before = '', after = ''] = document.split(heading);
