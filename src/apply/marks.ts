@@ -30,7 +30,8 @@ interface Firewall {
 
 const NFTABLES: Firewall = {
   read: async () => marksOfNft(await readRuleComments(NFT_TABLE)),
-  load: (marks) => feed('nft', ['-f', '-'], renderNft(marks)),
+  // By name: old versions do not know `-f -`.
+  load: (marks) => feed('nft', ['-f', '/dev/stdin'], renderNft(marks)),
 };
 
 const IPTABLES: Firewall = {

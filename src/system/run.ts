@@ -45,7 +45,7 @@ export async function run(
   }
 }
 
-/** Without a name, so that nothing is left behind. No pipe: Node's are sockets, which `nft -f -` of CentOS 8 cannot open again. */
+/** Without a name, so that nothing is left behind. No pipe: Node's are sockets, and who opens /dev/stdin by name cannot open those. */
 async function temporaryFile(content: string): Promise<FileHandle> {
   const name = path.join(os.tmpdir(), `eni-agent-${randomUUID()}`);
   try {
