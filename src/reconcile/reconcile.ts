@@ -137,7 +137,7 @@ async function changeAndRemember(
   const { due: steps, held } = divide(reconciler, { isConfirmed }, view);
   await writeIntent(paths, view, steps);
   const { problems, done, failedMacs, isForbidden, hasMarks } = await applyAndVerify(reconciler, view, steps);
-  const isNothingDone = steps.length > 0 && done.length === 0;
+  const isNothingDone = failedMacs.size > 0 && done.length === 0;
   const result = {
     ...summarise(view, { steps: done, held, problems }),
     ...(isNothingDone ? { outcome: isForbidden ? ('failed' as const) : ('rolled-back' as const) } : {}),

@@ -83,6 +83,8 @@ test('without iptables, too, it is a problem of the NICs, which work otherwise',
     /setting the connection marks of eth1: running nft .*ENOENT; running iptables-restore .*ENOENT; one of the two has to work/,
   );
   expect(brokenCells(await lab.matrix(PUBLISHED_ADDRESSES))).toEqual([]);
+  const again = await lab.vm.agent(['reconfigure', '--json'], { through });
+  expect(JSON.parse(again.stdout)).toMatchObject({ outcome: 'degraded', steps: [] });
   const daemon = await lab.vm.startDaemon({ through });
   await daemon.waitForStatus(({ interfaces }) => interfaces.every(({ state }) => state === 'failed'));
   // Longer than the second until the first attempt is made again.
