@@ -1,4 +1,4 @@
-/** What `nft -f` reads to make our table, or to remove it: in both cases in one transaction. Words of nft 0.8 (CentOS 8.0) and later. */
+/** What `nft -f` reads to make our table, or to remove it: in both cases in one transaction. Plain words alone, for old versions. */
 import { ALL_BITS, type ConnectionMark, markTag, NFT_TABLE } from '../model/mark.ts';
 
 /** NF_IP_PRI_MANGLE: after the connection is known, before destinations are translated and routes are looked up. */

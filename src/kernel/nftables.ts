@@ -37,7 +37,7 @@ export async function readRuleComments(table: string): Promise<readonly string[]
   }
 }
 
-/** Kernels before 4.10 list the rules of all tables. */
+/** Old kernels do not look at the name and list the rules of all tables. */
 export function decodeRuleComment(body: Uint8Array, table: string): readonly string[] {
   const attributes = decodeAttributes(body, NFGENMSG_BYTES);
   if (attributeText(attributes, NFTA_RULE_TABLE) !== table) return [];
