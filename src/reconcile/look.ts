@@ -139,7 +139,10 @@ export async function lookByLastAnswer(
   const observation = await observe(looker.observer);
   const { state } = observation.host;
   const metadata = state.metadata?.answer;
-  return { state, view: metadata === undefined ? null : viewOf(looker, { metadata }, null, observation) };
+  if (metadata === undefined) return { state, view: null };
+  // What a NIC lacks it lacks also while it is left alone.
+  const memory = { ...looker.memory, paused: () => new Set<MacAddress>() };
+  return { state, view: viewOf({ ...looker, memory }, { metadata }, null, observation) };
 }
 
 function withoutUdev(observation: Observation): Observation {

@@ -200,6 +200,27 @@ describe('drift', () => {
 });
 
 describe('the configuration', () => {
+  test('that the kernel refuses for a NIC: the status says so as long as it is so, and the daemon tries again', async () => {
+    const lab = await openLab();
+    const routes = '[{ to: 172.28.0.0/16, via: 10.9.9.9 }]';
+    const { mac } = await lab.attachEni({ addresses: ['10.0.1.4'] });
+    const daemon = await lab.vm.startDaemon({
+      config: `interfaces: [{ match: { mac: '${mac}' }, routes: ${routes} }]\n`,
+    });
+    const failures = () => alarms(daemon.log()).length;
+    for (const times of [1, 2]) {
+      await daemon.waitForLog(() => failures() >= times);
+      const { state, interfaces } = await daemon.status();
+      expect(state).toBe('degraded');
+      expect(interfaces.find((nic) => nic.mac === mac)).toMatchObject({
+        state: 'failed',
+        reason: expect.stringContaining('172.28.0.0/16 via 10.9.9.9'),
+      });
+    }
+    await lab.vm.writeConfig('');
+    await daemon.waitForStatus(inSync(mac));
+  });
+
   test('that is invalid at a reload leaves the last valid one in force, and the log says so', async () => {
     const lab = await openLab();
     const daemon = await lab.vm.startDaemon();
