@@ -123,21 +123,27 @@ describe('drift', () => {
         what: 'the rule is back',
         read,
         holds: (isThere) => isThere,
-        deadlineMs: 2 * REPAIR_DEADLINE_MS,
       });
     for (let times = 0; times < 5; times += 1) {
       await lab.vm.run('ip', ['rule', 'del', ...rule]);
       await comesBack();
     }
     await daemon.waitForLog((log) => alarms(log).length > 0);
-    await lab.vm.run('ip', ['rule', 'del', ...rule]);
-    const status = await daemon.waitForStatus(({ state }) => state === 'degraded');
+    // On a machine that is busy a pause may be over before the rule is deleted again; the next is twice as long.
+    const status = await until({
+      what: 'the rule is left alone',
+      read: async () => {
+        await lab.vm.tryRun('ip', ['rule', 'del', ...rule]);
+        return daemon.status();
+      },
+      holds: ({ state }) => state === 'degraded',
+    });
     expect(status.interfaces.find((nic) => nic.mac === mac)?.reason).toMatch(
-      /^somebody else keeps undoing it: adding rule from 10\.0\.1\.7 .* on eth1, 6 times; again in 1 s$/,
+      /^somebody else keeps undoing it: adding rule from 10\.0\.1\.7 .* on eth1, \d+ times; again in \d+ s$/,
     );
     await comesBack();
     await daemon.waitForStatus(inSync(mac));
-    // Its 2 s are over at once when the operator asks.
+    // The pause that follows is over at once when the operator asks.
     await lab.vm.run('ip', ['rule', 'del', ...rule]);
     expect((await lab.vm.agent(['reconfigure'])).exitCode).toBe(0);
     expect(await read()).toBe(true);
