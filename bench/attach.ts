@@ -1,46 +1,34 @@
 /**
  * From the kernel's announcement of a new link to the daemon's last change for it, with 1 + 9 addresses, and beside it the
- * same objects set by one `ip -batch` that is started for it. `npm run bench`.
+ * same objects set by one `ip -batch` that is started for it.
  */
-import { mkdtemp, rm } from 'node:fs/promises';
-import os from 'node:os';
-import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
-import { bundleActor } from '../test/lab/actor-client.ts';
-import { createLab, type Lab } from '../test/lab/lab.ts';
+import type { Lab } from '../test/lab/lab.ts';
 import type { Monitor, MonitorLine } from '../test/lab/monitor.ts';
 import { inNamespace } from '../test/lab/netns.ts';
 import { inSync } from '../test/lab/settled.ts';
 import { addressRange } from '../test/lab/topology.ts';
 import { until } from '../test/lab/until.ts';
+import { REPEATS, type Row, row } from './sample.ts';
 
-const ATTACHES = 20;
 const ADDRESSES = addressRange('10.0.1.4', 10);
 /** Nothing is announced for that long: it is over. */
 const QUIET_MS = 200;
 
-async function main(): Promise<void> {
-  const folder = await mkdtemp(path.join(os.tmpdir(), 'eni-bench-'));
-  try {
-    const lab = await createLab({ actorBundle: await bundleActor(folder) });
-    try {
-      console.log(`1 + ${ADDRESSES.length - 1} addresses, ${ATTACHES} times, milliseconds`);
-      report('attach: link event to last kernel change', await measureAttaches(lab));
-      report('the same objects by one ip -batch, started', await measureBatches(lab));
-    } finally {
-      await lab.close();
-    }
-  } finally {
-    await rm(folder, { recursive: true });
-  }
+export async function measureAttach(lab: Lab): Promise<readonly Row[]> {
+  const floor = row('ip -batch', 'ms', await measureBatches(lab));
+  return [
+    floor,
+    row('attach of 1 + 9 IPs, link event to last change', 'ms', await measureAttaches(lab), floor),
+  ];
 }
 
 async function measureAttaches(lab: Lab): Promise<readonly number[]> {
-  const daemon = await lab.vm.startDaemon();
+  const daemon = await lab.vm.startDaemon({ asPackaged: true });
   await daemon.waitForStatus(inSync(lab.primary.mac));
   const durations: number[] = [];
-  for (let count = 0; count < ATTACHES; count += 1) {
+  for (let count = 0; count < REPEATS; count += 1) {
     const monitor = await lab.vm.monitor();
     const { mac } = await lab.announceEni({ addresses: ADDRESSES });
     await lab.plugIn(mac);
@@ -82,7 +70,7 @@ function durationOf(lines: readonly MonitorLine[]): number {
 }
 
 async function measureBatches(lab: Lab): Promise<readonly number[]> {
-  await lab.attachEni({ addresses: ADDRESSES });
+  const { mac } = await lab.attachEni({ addresses: ADDRESSES });
   const set = [
     'link set eth1 up',
     'route add 10.0.0.0/24 via 10.0.1.1 dev eth1 onlink table 999',
@@ -97,12 +85,13 @@ async function measureBatches(lab: Lab): Promise<readonly number[]> {
     'link set eth1 down',
   ];
   const durations: number[] = [];
-  for (let count = 0; count < ATTACHES; count += 1) {
+  for (let count = 0; count < REPEATS; count += 1) {
     const startedAt = performance.now();
     await batch(lab, set);
     durations.push(performance.now() - startedAt);
     await batch(lab, clear);
   }
+  await lab.detachEni(mac);
   return durations;
 }
 
@@ -110,12 +99,3 @@ async function batch(lab: Lab, lines: readonly string[]): Promise<void> {
   const [file, ...args] = inNamespace(lab.vm.namespace, ['ip', '-batch', '-']);
   await execa(file, args, { input: `${lines.join('\n')}\n` });
 }
-
-function report(what: string, durations: readonly number[]): void {
-  const sorted = durations.toSorted((a, b) => a - b);
-  const at = (share: number): string =>
-    (sorted[Math.floor(share * (sorted.length - 1))] ?? Number.NaN).toFixed(1);
-  console.log(`${what}: median ${at(0.5)}, fastest ${at(0)}, slowest ${at(1)}`);
-}
-
-await main();

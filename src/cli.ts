@@ -3,7 +3,7 @@
 import { fileURLToPath } from 'node:url';
 import { CommanderError } from 'commander';
 import { EXIT, exitCodeOfError } from './commands/exit-codes.ts';
-import { createOutput } from './commands/output.ts';
+import { createOutput, printError } from './commands/output.ts';
 import { createProgram } from './commands/program.ts';
 import { AgentError } from './errors.ts';
 
@@ -30,9 +30,13 @@ async function main(argv: readonly string[]): Promise<number> {
       : `internal error: ${error instanceof Error ? error.stack : String(error)}`;
     if (argv.includes('--json'))
       output.json({ error: { code: isExpected ? error.code : 'internal', message: text } });
-    process.stderr.write(`eni-agent: ${text}\n`);
+    printError(process.stderr, text);
     return exitCodeOfError(error);
   }
 }
 
-process.exitCode = await main(process.argv);
+async function run(): Promise<void> {
+  process.exitCode = await main(process.argv);
+}
+
+void run();

@@ -2,7 +2,7 @@
 import { isAbsolute } from 'node:path';
 import * as v from 'valibot';
 import { parseEndpoint } from './metadata/endpoint.ts';
-import type { Config } from './model/config.ts';
+import { BACKENDS, type Config, LOG_LEVELS } from './model/config.ts';
 import { parseDuration } from './model/duration.ts';
 import { ALL_BITS, capacityOf } from './model/mark.ts';
 import {
@@ -83,10 +83,7 @@ const sysctl = mapping({
 });
 
 const persistence = mapping({
-  backend: v.optional(
-    choice(['auto', 'network-scripts', 'none'], ['networkmanager-ifcfg', 'networkmanager-keyfile']),
-    'auto',
-  ),
+  backend: v.optional(choice(['auto', ...BACKENDS]), 'auto'),
   existingFiles: v.optional(choice(['respect', 'replace']), 'respect'),
 });
 
@@ -137,7 +134,7 @@ export const CONFIG_SCHEMA = v.nullish(
     interfaces: list(interfaceEntry, []),
     log: v.nullish(
       mapping({
-        level: v.optional(choice(['trace', 'debug', 'info', 'warn', 'error', 'silent']), 'info'),
+        level: v.optional(choice(LOG_LEVELS), 'info'),
       }),
       {},
     ),

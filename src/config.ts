@@ -1,15 +1,18 @@
 /** Reads config.yaml: the effective configuration, and where each value comes from. */
+import * as v from 'valibot';
 import { CONFIG_SCHEMA, toConfig } from './config-schema.ts';
 import { AgentError } from './errors.ts';
 import type { Config } from './model/config.ts';
-import { checkYaml, formatPath, walkSchema } from './system/schema.ts';
+import { formatPath, walkSchema } from './system/schema.ts';
 import { readTrusted } from './system/trust.ts';
-import { formatProblems, parseYaml, type YamlProblem } from './system/yaml.ts';
+import type { YamlFile } from './system/yaml.ts';
 
 export interface LoadedConfig {
   readonly config: Config;
   /** The file's key (`metadata.timeout`, `interfaces[0].mtu`) → `default` or `/etc/eni-agent/config.yaml:LINE`. */
   readonly sources: ReadonlyMap<string, string>;
+  /** Of the file; '' without one. */
+  readonly text: string;
 }
 
 export interface LoadOptions {
@@ -21,30 +24,34 @@ export interface LoadOptions {
   readonly required?: boolean;
 }
 
+/** Comments of plain text and empty lines, as in the file that the package brings. */
+const NOTHING = /^(?: *(?:#[\x20-\x7e]*)?\n)*$/;
+
 /** Rejects with `config-untrusted`, `config-invalid`, `permission-denied` or `file-failed`; without a file all defaults. */
 export async function loadConfig({ path, root, required = false }: LoadOptions): Promise<LoadedConfig> {
   const bytes = await readTrusted(path, root);
   if (bytes === undefined && required) {
     throw new AgentError('config-invalid', `reading the configuration ${path}: there is no such file`);
   }
+  const text = bytes?.toString('latin1') ?? '';
+  if (NOTHING.test(text)) return loadedFrom(v.parse(CONFIG_SCHEMA, null), null, { name: path, text });
+  // The parser of YAML is a third of all that a command loads.
+  const { checkConfig } = await import('./config-file.ts');
   return checkConfig(bytes ?? '', path);
 }
 
-/** `name` is the file's in messages. Throws one `config-invalid` with every problem on a line: `name:LINE:COLUMN: …`. */
-export function checkConfig(bytes: string | Uint8Array, name: string): LoadedConfig {
-  const parsed = parseYaml(bytes);
-  if ('problems' in parsed) throw invalid(name, parsed.problems);
-  const { file } = parsed;
-  const checked = checkYaml(file, CONFIG_SCHEMA);
-  if ('problems' in checked) throw invalid(name, checked.problems);
-  const sources = new Map<string, string>();
-  walkSchema(CONFIG_SCHEMA, file.value, (path, isPresent) => {
-    sources.set(formatPath(path), isPresent ? `${name}:${file.keyPosition(path).line}` : 'default');
-  });
-  return { config: toConfig(checked.value), sources };
-}
+type Values = v.InferOutput<typeof CONFIG_SCHEMA>;
 
-function invalid(name: string, found: readonly YamlProblem[]): AgentError {
-  const problems = formatProblems(name, found);
-  return new AgentError('config-invalid', problems.join('\n'), { details: { problems } });
+/** `file`: null where nothing is said. */
+export function loadedFrom(
+  values: Values,
+  file: YamlFile | null,
+  { name, text }: { readonly name: string; readonly text: string },
+): LoadedConfig {
+  const sources = new Map<string, string>();
+  walkSchema(CONFIG_SCHEMA, file?.value ?? null, (path, isPresent) => {
+    const line = isPresent ? file?.keyPosition(path).line : undefined;
+    sources.set(formatPath(path), line === undefined ? 'default' : `${name}:${line}`);
+  });
+  return { config: toConfig(values), sources, text };
 }

@@ -2,9 +2,9 @@
 import { type AgentError, errorMessage } from '../errors.ts';
 import type { NicProblem } from '../model/desired.ts';
 import type { MacAddress } from '../model/net.ts';
-import type { Step } from '../model/plan.ts';
+import type { FileStep, KernelStep, Step } from '../model/plan.ts';
 import type { Paths } from '../system/paths.ts';
-import { type FileStep, isFileStep, isMarkStep, type KernelStep } from './executors.ts';
+import { isFileStep, isKernelStep, isMarkStep } from './executors.ts';
 import { type PreparedFiles, prepareFiles } from './files.ts';
 import { type Kernel, rollBack, runTransaction } from './transaction.ts';
 
@@ -66,11 +66,13 @@ async function applyGroup(
   { kernel, paths, onFile = () => {} }: Applier,
 ): Promise<Applied> {
   const fileSteps = steps.filter(isFileStep);
-  const kernelSteps = steps.filter((step): step is KernelStep => !isFileStep(step) && !isMarkStep(step));
-  const [transaction, files] = await Promise.all([
-    runTransaction(kernel, kernelSteps),
-    prepareFiles(fileSteps, paths, onFile).catch(errorMessage),
-  ]);
+  const kernelSteps = steps.filter(isKernelStep);
+  const preparing = prepareFiles(fileSteps, paths, onFile).catch(errorMessage);
+  const transaction = await runTransaction(kernel, kernelSteps).catch(async (error: unknown) => {
+    discard(await preparing);
+    throw error;
+  });
+  const files = await preparing;
   const { done, failure } = transaction;
   if (failure !== null) discard(files);
   return {
@@ -88,12 +90,12 @@ async function applyGroup(
 
 async function commit(mac: MacAddress, files: PreparedFiles | string): Promise<NicProblem | null> {
   const consequence = 'the NIC works now, but would not come up like this after a reboot';
-  if (typeof files === 'string') return { mac, message: `${files}; ${consequence}` };
+  if (typeof files === 'string') return { mac, message: `${files}; ${consequence}`, isAboutFiles: true };
   try {
     await files.commit();
     return null;
   } catch (error) {
-    return { mac, message: `${errorMessage(error)}; ${consequence}` };
+    return { mac, message: `${errorMessage(error)}; ${consequence}`, isAboutFiles: true };
   }
 }
 

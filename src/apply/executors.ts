@@ -8,15 +8,15 @@ import type { KernelRequest } from '../kernel/codec.ts';
 import { linkDownRequest, linkUpRequest, mtuRequest, sysctlRequest } from '../kernel/links.ts';
 import { type AddRouteOptions, addRouteRequest, removeRouteRequest } from '../kernel/routes.ts';
 import { addRuleRequest, removeRuleRequest } from '../kernel/rules.ts';
-import type { StepArguments, StepKind, StepOf } from '../model/plan.ts';
-
-export type FileStepKind = 'write-file' | 'remove-file';
-/** Of all NICs at once: see marks.ts. */
-export type MarkStepKind = 'add-mark' | 'remove-mark';
-export type KernelStepKind = Exclude<StepKind, FileStepKind | MarkStepKind>;
-export type KernelStep = StepOf<KernelStepKind>;
-export type MarkStep = StepOf<MarkStepKind>;
-export type FileStep = StepOf<FileStepKind>;
+import type {
+  FileStep,
+  KernelStep,
+  KernelStepKind,
+  MarkStep,
+  StepArguments,
+  StepKind,
+  StepOf,
+} from '../model/plan.ts';
 
 export interface KernelQuirks {
   /** Gateways must be declared on the link: see needsOnlink(). */
@@ -72,6 +72,10 @@ export function isFileStep(step: StepOf<StepKind>): step is FileStep {
 
 export function isMarkStep(step: StepOf<StepKind>): step is MarkStep {
   return step.kind === 'add-mark' || step.kind === 'remove-mark';
+}
+
+export function isKernelStep(step: StepOf<StepKind>): step is KernelStep {
+  return !isFileStep(step) && !isMarkStep(step);
 }
 
 export function requestOf(step: KernelStep, options: AddRouteOptions): KernelRequest {

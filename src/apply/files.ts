@@ -1,8 +1,8 @@
 /** File steps of one NIC: written beside their targets while the kernel works, given their names when it has verified. */
 import { renameSync } from 'node:fs';
 import path from 'node:path';
-import { originalPath } from '../model/files.ts';
-import type { StepArguments } from '../model/plan.ts';
+import { isKeyfile, originalPath } from '../model/files.ts';
+import type { FileStep, FileStepKind, StepArguments } from '../model/plan.ts';
 import {
   isMissing,
   keepAs,
@@ -12,17 +12,17 @@ import {
   syncDirectory,
 } from '../system/atomic-file.ts';
 import type { Paths } from '../system/paths.ts';
-import type { FileStep, FileStepKind } from './executors.ts';
 
-/** The distribution's tools read them as root; nothing in them is secret. */
-const FILE_MODE = 0o644;
+/** The distribution's tools read them as root; nothing in them is secret. NetworkManager refuses a keyfile that others may read. */
+const SCRIPT_MODE = 0o644;
+const KEYFILE_MODE = 0o600;
 
 type Prepare<Kind extends FileStepKind> = (args: StepArguments[Kind], paths: Paths) => Promise<PreparedFile>;
 
 const PREPARERS: { readonly [Kind in FileStepKind]: Prepare<Kind> } = {
   'write-file': ({ path: target, content, keepOriginal }, paths) =>
     prepareFile(paths.below(target), content, {
-      mode: FILE_MODE,
+      mode: isKeyfile(target) ? KEYFILE_MODE : SCRIPT_MODE,
       ...(keepOriginal ? { keepOriginalAs: paths.below(originalPath(target)) } : {}),
     }),
   'remove-file': async ({ path: target, original }, paths) => ({
@@ -76,7 +76,8 @@ function prepare(step: FileStep, paths: Paths): Promise<PreparedFile> {
     : PREPARERS['remove-file'](step.arguments, paths);
 }
 
-function removeFile(target: string, original: StepArguments['remove-file']['original']): void {
+/** Throws what node:fs throws. */
+export function removeFile(target: string, original: StepArguments['remove-file']['original']): void {
   if (original === 'keep') keepAs(target, originalPath(target));
   if (original === 'restore') {
     try {

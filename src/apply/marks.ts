@@ -1,4 +1,5 @@
 /** Connection marks: by nftables, where that cannot be had by iptables; by one process for all NICs (docs/decisions/0013). */
+
 import { isDeepStrictEqual } from 'node:util';
 import { AgentError, errorMessage } from '../errors.ts';
 import { readRuleComments } from '../kernel/nftables.ts';
@@ -12,9 +13,10 @@ import {
   NFT_TABLE,
 } from '../model/mark.ts';
 import { FAMILIES, type Family } from '../model/net.ts';
+import type { MarkStep } from '../model/plan.ts';
 import { run } from '../system/run.ts';
 import { readListNames } from '../system/xtables.ts';
-import type { MarkStep } from './executors.ts';
+
 import { renderIptables } from './iptables-script.ts';
 import { renderNft } from './nft-script.ts';
 

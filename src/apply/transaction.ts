@@ -1,17 +1,12 @@
 /** The kernel steps of one NIC: in as few sends as may be, and all undone when one of them is refused. */
+
 import os from 'node:os';
 import { AgentError } from '../errors.ts';
 import { explainErrno } from '../kernel/errors.ts';
 import { isSamePlace } from '../kernel/routes.ts';
 import type { Rtnetlink } from '../kernel/socket.ts';
-import {
-  inverseOf,
-  isAlreadyDone,
-  isRemoval,
-  type KernelQuirks,
-  type KernelStep,
-  requestOf,
-} from './executors.ts';
+import type { KernelStep } from '../model/plan.ts';
+import { inverseOf, isAlreadyDone, isRemoval, type KernelQuirks, requestOf } from './executors.ts';
 
 export interface Kernel {
   readonly rtnetlink: Rtnetlink;
@@ -81,11 +76,16 @@ function notReached(steps: readonly KernelStep[], done: readonly KernelStep[]): 
   );
 }
 
-/** Undoes in reverse order; returns in words what could not be undone. A link that is gone took everything with it. */
+/** Undoes in reverse order; returns in words what could not be undone. */
 export async function rollBack(kernel: Kernel, done: readonly KernelStep[]): Promise<readonly string[]> {
+  return (await undo(kernel, done)).map(kernel.words);
+}
+
+/** Undoes in reverse order; returns what could not be undone. A link that is gone took everything with it. */
+export async function undo(kernel: Kernel, done: readonly KernelStep[]): Promise<readonly KernelStep[]> {
   const reversed = done.toReversed();
   const errnos = await send(kernel, reversed, inverseOf, done);
-  return reversed.filter((step, index) => !isUndone(step, errnos[index] ?? 0)).map(kernel.words);
+  return reversed.filter((step, index) => !isUndone(step, errnos[index] ?? 0));
 }
 
 function send(

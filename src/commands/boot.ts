@@ -4,7 +4,8 @@ import { boot } from '../reconcile/boot.ts';
 import type { ReconcileOutcome } from '../reconcile/outcome.ts';
 import { type Environment, withReconciler } from './context.ts';
 import { EXIT, type ExitCode, exitCodeOfOutcome } from './exit-codes.ts';
-import { count, type Output, printDeferrals, printProblems, printSteps } from './output.ts';
+import type { Output } from './output.ts';
+import { printDeferrals, printProblems, printSteps, printStorageProblem, printUndone } from './print-run.ts';
 
 export interface BootOptions {
   readonly timeoutMs: number;
@@ -43,18 +44,14 @@ function giveUp({ stderr }: Environment, timeoutMs: number): void {
 }
 
 function printEnd(output: Output, outcome: ReconcileOutcome): void {
-  const { deferrals, problems, metadataFailure, held } = outcome;
+  const { deferrals, problems, metadataFailure, storageProblem } = outcome;
   printDeferrals(output, deferrals);
   printProblems(output, problems);
-  if (held.length > 0) {
-    const what = count(held.length, 'removal');
-    output.line(
-      output.style('yellow', `! ${what} not done: the metadata did not confirm what it no longer lists`),
-    );
-  }
+  printUndone(output, outcome);
   if (metadataFailure !== null) {
     output.line(output.style('yellow', `! by the last good answer: ${metadataFailure.message}`));
   }
+  printStorageProblem(output, storageProblem);
   output.line(END[outcome.outcome]);
 }
 

@@ -1,9 +1,15 @@
 /** `config`: the effective configuration and where each value comes from; `--check FILE` looks at a file before it is used. */
 import { readFile } from 'node:fs/promises';
-import { checkConfig, type LoadedConfig } from '../config.ts';
+import type { LoadedConfig } from '../config.ts';
+import { checkConfig } from '../config-file.ts';
+import { chooseBackend } from '../desired/backend.ts';
 import { AgentError, errorMessage } from '../errors.ts';
+import { openRtnetlink } from '../kernel/socket.ts';
+import type { BackendChoice } from '../model/desired.ts';
+import { NO_MEMO } from '../model/memo.ts';
+import { observe } from '../observe/observe.ts';
 import { isMissing } from '../system/atomic-file.ts';
-import { createContext, type Environment } from './context.ts';
+import { type Context, createContext, type Environment } from './context.ts';
 import { EXIT, type ExitCode } from './exit-codes.ts';
 import type { Output } from './output.ts';
 
@@ -15,7 +21,8 @@ export interface ConfigOptions {
 export async function runConfig(environment: Environment, options: ConfigOptions): Promise<ExitCode> {
   const { output } = environment;
   if (options.check === undefined) {
-    printConfig(output, await createContext(environment), options.json === true);
+    const context = await createContext(environment);
+    printConfig(output, context, options.json === true, await findBackend(context));
     return EXIT.ok;
   }
   const checked = checkConfig(await readGiven(options.check), options.check);
@@ -34,19 +41,49 @@ async function readGiven(file: string): Promise<Uint8Array> {
   }
 }
 
-function printConfig(output: Output, loaded: LoadedConfig, asJson: boolean): void {
-  const entries = [...loaded.sources].map(([key, source]) => ({ key, value: valueOf(loaded, key), source }));
+/** What `auto` comes to here; null for a user who may not look. */
+async function findBackend({ paths, config }: Context): Promise<BackendChoice | null> {
+  const rtnetlink = openRtnetlink();
+  try {
+    const { host } = await observe({ rtnetlink, paths, wantsMarks: false, memo: NO_MEMO });
+    return chooseBackend(host, config, host.state.metadata?.answer.primaryMac ?? null);
+  } catch (error) {
+    if (error instanceof AgentError) return null;
+    throw error;
+  } finally {
+    rtnetlink.close();
+  }
+}
+
+const BACKEND_KEY = 'persistence.backend';
+
+function printConfig(
+  output: Output,
+  loaded: LoadedConfig,
+  asJson: boolean,
+  chosen: BackendChoice | null = null,
+): void {
+  const entries = [...loaded.sources].map(([key, source]) => ({
+    key,
+    value: valueOf(loaded, key),
+    source,
+    ...(key === BACKEND_KEY && chosen !== null ? { chosen } : {}),
+  }));
   if (asJson) {
-    output.json(Object.fromEntries(entries.map(({ key, value, source }) => [key, { value, source }])));
+    output.json(Object.fromEntries(entries.map(({ key, ...entry }) => [key, entry])));
     return;
   }
   const lines = entries.map(({ key, value, source }) => ({
     text: `${key}: ${JSON.stringify(value)}`,
-    source,
+    source: key === BACKEND_KEY && chosen !== null ? `${source}; ${chosenText(chosen)}` : source,
   }));
   const width = Math.max(...lines.map(({ text }) => text.length));
   for (const { text, source } of lines)
     output.line(`${text.padEnd(width)}  ${output.style('dim', `# ${source}`)}`);
+}
+
+function chosenText({ backend, evidence }: BackendChoice): string {
+  return `here ${backend}: ${evidence.join('; ')}`;
 }
 
 /** In the words of the file: durations as it writes them. */

@@ -1,17 +1,23 @@
 /** The composition root: the only place that builds real dependencies. */
+import { createHash } from 'node:crypto';
 import os from 'node:os';
 import path from 'node:path';
 import { type LoadedConfig, loadConfig } from '../config.ts';
+import { AgentError } from '../errors.ts';
 import { needsOnlink } from '../kernel/routes.ts';
 import { openRtnetlink, type Rtnetlink } from '../kernel/socket.ts';
 import { createLog, type Log } from '../log.ts';
 import { createProvider } from '../metadata/create.ts';
+import { createPrimaryWay } from '../metadata/primary-way.ts';
 import type { LogLevel } from '../model/config.ts';
+import { createMemo } from '../model/memo.ts';
+import type { InstanceMetadata } from '../model/metadata.ts';
 import type { Templates } from '../model/templates.ts';
 import { describeAction } from '../plan/describe.ts';
 import { NO_MEMORY } from '../reconcile/look.ts';
 import type { Reconciler } from '../reconcile/reconcile.ts';
 import { createPaths, type Paths } from '../system/paths.ts';
+import { readState } from '../system/state-file.ts';
 import { loadTemplates } from '../system/templates.ts';
 import { readTrusted } from '../system/trust.ts';
 import type { Output } from './output.ts';
@@ -74,16 +80,33 @@ export async function withReconciler<T>(
 /** The caller closes the provider and the socket. */
 export async function createReconciler(
   { templateDirectory }: Environment,
-  { config, paths, log }: Context,
+  { config, text, paths, log }: Context,
   rtnetlink: Rtnetlink,
   onFile: (file: string) => void = () => {},
 ): Promise<Omit<Reconciler, 'memory'>> {
   const templates = await findTemplates(templateDirectory, paths);
-  const provider = createProvider(config.metadata, paths);
+  const recall = (): InstanceMetadata | undefined => lastAnswer(paths);
+  const way = createPrimaryWay(rtnetlink, recall);
+  const provider = await createProvider(config.metadata, paths, way, recall);
   const kernel = { rtnetlink, quirks: { onlink: needsOnlink(os.release()) }, words: describeAction };
   const applier = { kernel, paths, onFile };
-  const observer = { rtnetlink, paths, wantsMarks: config.routing.forwarded === 'connmark' };
-  return { provider, observer, config, templates, applier, log };
+  const wantsMarks = config.routing.forwarded === 'connmark';
+  const observer = { rtnetlink, paths, wantsMarks, memo: createMemo() };
+  return { provider, observer, config, configDigest: digest(text), templates, applier, log };
+}
+
+export function digest(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
+}
+
+/** A state file that cannot be read is reported by whoever looks at the host. */
+function lastAnswer(paths: Paths): InstanceMetadata | undefined {
+  try {
+    return readState(paths).state.metadata?.answer;
+  } catch (error) {
+    if (error instanceof AgentError) return undefined;
+    throw error;
+  }
 }
 
 /** The shipped templates, each replaced by the operator's of that name where there is one. */

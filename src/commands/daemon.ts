@@ -7,14 +7,16 @@ import type { Trigger } from '../model/state.ts';
 import { releaseSelected } from '../reconcile/release.ts';
 import { createService, type Service } from '../reconcile/service.ts';
 import { startWake, type Wake } from '../reconcile/wake.ts';
+import { createCollector } from '../system/collector.ts';
 import { type ControlHandlers, startControlServer } from '../system/control-socket.ts';
 import { createNotifier, type Notifier } from '../system/notify.ts';
 import { createOwnFiles, type OwnFiles } from '../system/own-files.ts';
 import { type Context, createContext, createReconciler, type Environment } from './context.ts';
 import { EXIT, type ExitCode } from './exit-codes.ts';
+import { loadAll } from './load-all.ts';
+import { makeReport } from './make-report.ts';
 import { toDocument, toReleased } from './outcome-document.ts';
 import { reconfigureWith } from './reconfigure.ts';
-import { makeReport } from './report.ts';
 
 interface Daemon {
   readonly environment: Environment;
@@ -30,9 +32,13 @@ interface Current {
   context: Context;
 }
 
+/** Such a run finds nothing to do as a rule, and the next one comes in seconds. */
+const BY_THE_CLOCK: ReadonlySet<Trigger> = new Set(['timer', 'metadata']);
+
 const STATUS_LINE = 'keeping the network as the cloud assigned it';
 
 export async function runDaemon(environment: Environment): Promise<ExitCode> {
+  await loadAll();
   const context = await createContext(environment, 'daemon');
   const rtnetlink = openRtnetlink();
   const current: Current = { context };
@@ -60,11 +66,10 @@ export async function runDaemon(environment: Environment): Promise<ExitCode> {
       bell,
     );
   } finally {
-    await wake.close();
+    wake.close();
     rtnetlink.close();
   }
-  // oxlint-disable-next-line unicorn/no-process-exit -- chokidar's throttles outlive its close() by up to a second
-  return process.exit(EXIT.ok);
+  return EXIT.ok;
 }
 
 interface Bell {
@@ -88,26 +93,29 @@ async function serve(parts: Omit<Daemon, 'service'>, wake: Wake, bell: Bell): Pr
   const { log, paths } = current.context;
   const watchers = new Set<() => void>();
   const reconciler = await createReconciler(environment, current.context, rtnetlink, ownFiles.changed);
-  const onRun = (): void => {
+  const collector = createCollector(globalThis.gc, () => log.debug({}, 'memory given back'));
+  const onRun = (trigger: Trigger): void => {
     for (const notify of watchers) notify();
+    if (!BY_THE_CLOCK.has(trigger)) collector.worked();
   };
   const service = createService({ reconciler, log, onRun });
+  const reloadInTurn = inTurn(() => reload({ ...parts, service }));
   const stopped = nextStopSignal();
   const control = await startControlServer({
     path: paths.control,
-    handlers: handlersOf(service, watchers),
+    handlers: handlersOf(service, reloadInTurn, watchers),
     log,
   });
-  const daemon: Daemon = { ...parts, service };
   await wake.ready;
   bell.listen((trigger) => {
-    if (trigger === 'config') void reload(daemon);
+    if (trigger === 'config') void reloadInTurn();
     else service.ring(trigger);
   });
   service.ring('timer');
   const stopWatchdog = notifier.startWatchdog();
   notifier.ready(STATUS_LINE);
   log.info({ pid: process.pid }, 'ready');
+  collector.worked();
   log.info({ signal: await stopped }, 'stopping');
   const told = notifier.stopping();
   bell.listen(() => {});
@@ -121,6 +129,15 @@ async function serve(parts: Omit<Daemon, 'service'>, wake: Wake, bell: Bell): Pr
 function nextStopSignal(): Promise<string> {
   const names = ['SIGTERM', 'SIGINT'] as const;
   return Promise.race(names.map((name) => once(process, name).then(() => name)));
+}
+
+/** One after the other, in the order in which they were asked for: the last one has read the file last, and what it read stays. */
+function inTurn(work: () => Promise<void>): () => Promise<void> {
+  let last = Promise.resolve();
+  return () => {
+    last = last.then(work);
+    return last;
+  };
 }
 
 /** Invalid configuration changes nothing but the log. */
@@ -140,7 +157,11 @@ async function reload(daemon: Daemon): Promise<void> {
   notifier.ready(STATUS_LINE);
 }
 
-function handlersOf(service: Service, watchers: Set<() => void>): ControlHandlers {
+function handlersOf(
+  service: Service,
+  reloadInTurn: () => Promise<void>,
+  watchers: Set<() => void>,
+): ControlHandlers {
   const status = (): Promise<unknown> => makeReport(service.looker(), service.health());
   return {
     status,
@@ -148,6 +169,10 @@ function handlersOf(service: Service, watchers: Set<() => void>): ControlHandler
       service.exclusive(async (reconciler) => toDocument(await reconfigureWith(reconciler, selection, all))),
     release: ({ selection }) =>
       service.exclusive(async (reconciler) => toReleased(await releaseSelected(reconciler, selection))),
+    reload: async () => {
+      await reloadInTurn();
+      return {};
+    },
     watchStatus: (onChange) => {
       const notify = (): void => {
         void status().then(onChange, () => undefined);

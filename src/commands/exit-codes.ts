@@ -11,6 +11,7 @@ const OF_ERROR: Partial<Record<ErrorCode, ExitCode>> = {
   'config-untrusted': EXIT.usage,
   'lock-busy': EXIT.busy,
   'daemon-running': EXIT.busy,
+  'change-unconfirmed': EXIT.busy,
   'path-too-long': EXIT.usage,
 };
 

@@ -5,6 +5,7 @@ import { diagnose } from '../explain/diagnose.ts';
 import { documentOf } from '../explain/document.ts';
 import { tellStory } from '../explain/story.ts';
 import { openRtnetlink } from '../kernel/socket.ts';
+import { NO_MEMO } from '../model/memo.ts';
 import { familyOf, type IpAddress, parseIpAddress } from '../model/net.ts';
 import { explain, type Question } from '../reconcile/explain.ts';
 import { createContext, type Environment } from './context.ts';
@@ -25,7 +26,10 @@ export async function runExplain(
   const { config, paths } = await createContext(environment);
   const rtnetlink = openRtnetlink();
   try {
-    const findings = await explain({ observer: { rtnetlink, paths, wantsMarks: false }, config }, flow);
+    const findings = await explain(
+      { observer: { rtnetlink, paths, wantsMarks: false, memo: NO_MEMO }, config },
+      flow,
+    );
     const problems = diagnose(findings);
     const document = documentOf(findings, problems);
     if (json === true) environment.output.json(document);

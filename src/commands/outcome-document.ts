@@ -31,25 +31,32 @@ const outcomeDocument = v.object({
   outcome: v.picklist(['in-sync', 'applied', 'degraded', 'failed', 'rolled-back']),
   steps: v.array(step),
   held: v.array(step),
+  lapsed: v.array(step),
   deferrals: v.array(
     v.object({ mac: v.string(), ifname: v.nullable(v.string()), reason: v.string(), detail: v.string() }),
   ),
   problems: v.array(v.object({ mac: v.string(), message: v.string() })),
   metadataProblem: v.nullable(v.string()),
+  storageProblem: v.nullable(v.string()),
+  confirmBy: v.nullable(v.string()),
   durationMs: v.number(),
 });
 
 export type OutcomeDocument = v.InferOutput<typeof outcomeDocument>;
 
 export function toDocument(result: ReconcileOutcome): OutcomeDocument {
-  const { outcome, steps, held, deferrals, problems, metadataFailure, durationMs } = result;
+  const { outcome, steps, held, lapsed, deferrals, problems, durationMs } = result;
+  const { metadataFailure, storageProblem, confirmBy } = result;
   return {
     outcome,
     steps: steps.map(entryOf),
     held: held.map(entryOf),
+    lapsed: lapsed.map(entryOf),
     deferrals: [...deferrals],
     problems: [...problems],
     metadataProblem: metadataFailure?.message ?? null,
+    storageProblem,
+    confirmBy,
     durationMs,
   };
 }

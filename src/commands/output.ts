@@ -1,9 +1,18 @@
 /** What a command prints: people read stdout in colour on a terminal, programs read one JSON document. */
 import { styleText } from 'node:util';
-import { describeEntry, type StepEntry } from '../plan/describe.ts';
+import { printable } from '../model/printable.ts';
 
-type Style = Parameters<typeof styleText>[0];
+const STYLES = ['green', 'red', 'yellow', 'bold', 'dim', 'reset'] as const;
+export type Style = (typeof STYLES)[number];
 
+/** What `style` puts around a text, and nothing else that a terminal obeys. */
+const COLOURS = new RegExp(
+  `(${STYLES.flatMap((style) => paint(style, ' ').split(' '))
+    .map((code) => code.replace('[', '\\['))
+    .join('|')})`,
+);
+
+/** Text from outside may be in all of it: control characters are shown, and none gets through. */
 export interface Output {
   line(text?: string): void;
   json(document: unknown): void;
@@ -19,47 +28,26 @@ export function createOutput(stream: NodeJS.WriteStream, env: NodeJS.ProcessEnv)
   });
   return {
     line: (text = '') => {
-      stream.write(`${text}\n`);
+      stream.write(`${hasColour ? printableBetweenColours(text) : printable(text)}\n`);
     },
     json: (document) => {
-      stream.write(`${JSON.stringify(document, null, 2)}\n`);
+      stream.write(`${printable(JSON.stringify(document, null, 2))}\n`);
     },
-    style: (style, text) => (hasColour ? styleText(style, text) : text),
+    style: (style, text) => (hasColour ? paint(style, text) : text),
   };
 }
 
-/** CONTRACT, a deferral of `plan --json`. */
-export function deferralEntry({ mac, reason, detail }: Omit<DeferralLine, 'ifname'>): object {
-  return { mac, reason, detail };
+/** Whether there are colours is known by then. */
+function paint(style: Style, text: string): string {
+  return styleText(style, text, { validateStream: false });
 }
 
-const STEP_STYLES: Readonly<Record<string, Style>> = { '+': 'green', '-': 'red', '~': 'yellow' };
-
-export function printSteps(output: Output, steps: readonly StepEntry[]): void {
-  for (const step of steps) {
-    const line = describeEntry(step);
-    output.line(output.style(STEP_STYLES[line.slice(0, 1)] ?? 'reset', line));
-  }
+function printableBetweenColours(text: string): string {
+  const parts = text.split(COLOURS);
+  return parts.map((part, index) => (index % 2 === 1 ? part : printable(part))).join('');
 }
 
-export interface DeferralLine {
-  readonly mac: string;
-  readonly ifname: string | null;
-  readonly reason: string;
-  readonly detail: string;
-}
-
-export function printDeferrals(output: Output, deferrals: readonly DeferralLine[]): void {
-  for (const { mac, ifname, reason, detail } of deferrals) {
-    output.line(output.style('yellow', `! ${ifname ?? mac} is left as it is: ${reason}: ${detail}`));
-  }
-}
-
-export function printProblems(output: Output, problems: readonly { readonly message: string }[]): void {
-  for (const { message } of problems) output.line(output.style('red', `! ${message}`));
-}
-
-/** `1 step`, `2 steps` */
-export function count(number: number, noun: string): string {
-  return `${number} ${noun}${number === 1 ? '' : 's'}`;
+/** Why the command could do nothing. */
+export function printError(stderr: NodeJS.WriteStream, message: string): void {
+  stderr.write(`eni-agent: ${printable(message)}\n`);
 }

@@ -8,7 +8,8 @@ import { fetchMetadata } from '../reconcile/reading.ts';
 import { assumingResumed } from '../reconcile/release.ts';
 import { type Environment, withReconciler } from './context.ts';
 import { EXIT, type ExitCode } from './exit-codes.ts';
-import { count, deferralEntry, type Output, printDeferrals, printProblems, printSteps } from './output.ts';
+import type { Output } from './output.ts';
+import { count, deferralEntry, printDeferrals, printProblems, printSteps } from './print-run.ts';
 
 export interface PlanOptions {
   readonly json?: boolean;

@@ -1,20 +1,16 @@
 /** The command line: names, options, help. Every command is one function of this folder. */
 import { Argument, Command, InvalidArgumentError, Option } from 'commander';
 import pkg from '../../package.json' with { type: 'json' };
-import type { LogLevel } from '../model/config.ts';
+import { LOG_LEVELS } from '../model/config.ts';
 import { parseDuration } from '../model/duration.ts';
-import { runBoot } from './boot.ts';
-import { type ConfigOptions, runConfig } from './config.ts';
+import type { ConfigOptions } from './config.ts';
 import type { Environment, GlobalOptions } from './context.ts';
-import { runDaemon } from './daemon.ts';
 import type { ExitCode } from './exit-codes.ts';
-import { type ExplainOptions, runExplain } from './explain.ts';
-import { type PlanOptions, runPlan } from './plan.ts';
-import { type ReconfigureOptions, runReconfigure } from './reconfigure.ts';
-import { type ReleaseOptions, runRelease } from './release.ts';
-import { runStatus, type StatusOptions } from './status.ts';
-
-const LOG_LEVELS: readonly LogLevel[] = ['trace', 'debug', 'info', 'warn', 'error', 'silent'];
+import type { ExplainOptions } from './explain.ts';
+import type { PlanOptions } from './plan.ts';
+import type { ReconfigureOptions } from './reconfigure.ts';
+import type { ReleaseOptions } from './release.ts';
+import type { StatusOptions } from './status.ts';
 
 const EXIT_CODES = `
 Exit codes:
@@ -22,11 +18,16 @@ Exit codes:
   1  failed: nothing could be done
   2  wrong usage or invalid configuration; nothing was touched
   3  degraded: some NICs or addresses are not as they should be; the others are (explain: something is wrong)
-  4  another run holds the lock
+  4  another run holds the lock, or a change waits for its confirmation
   5  plan --check: changes are pending`;
 
 /** Longer ones would not fit a timer (2^31 ms), and nobody waits that long. */
 const LONGEST_TIMEOUT_MS = 24 * 3_600_000;
+
+/** Nobody can confirm in less. */
+const SHORTEST_CONFIRM_MS = 1_000;
+/** So long the agent holds still. */
+const LONGEST_CONFIRM_MS = 3_600_000;
 
 type Terminal = Omit<Environment, 'options'>;
 
@@ -46,9 +47,9 @@ export function createProgram(terminal: Terminal, finish: (code: ExitCode) => vo
     .showHelpAfterError('(see eni-agent --help)')
     .exitOverride();
   const environment = (): Environment => ({ ...terminal, options: program.opts<GlobalOptions>() });
-  const add = (command: Command): void => {
+  const add = (command: Command, options: { hidden?: boolean } = {}): void => {
     command.copyInheritedSettings(program).showHelpAfterError(`(see eni-agent ${command.name()} --help)`);
-    program.addCommand(command);
+    program.addCommand(command, options);
   };
 
   add(daemonCommand(environment, finish));
@@ -58,7 +59,9 @@ export function createProgram(terminal: Terminal, finish: (code: ExitCode) => vo
   add(statusCommand(environment, finish));
   add(explainCommand(environment, finish));
   add(releaseCommand(environment, finish));
+  add(sealCommand(environment, finish));
   add(configCommand(environment, finish));
+  add(guardCommand(environment, finish), { hidden: true });
   return program;
 }
 
@@ -76,6 +79,14 @@ function reconfigureCommand(environment: MakeEnvironment, finish: Finish): Comma
     .option('--all', 'all NICs, those that were released too (without it and a NIC: all the others)')
     .option('--dry-run', 'show what would change and change nothing')
     .option('--json', 'print one JSON document')
+    .addOption(
+      new Option('--confirm <duration>', 'roll it back unless --commit comes within that time')
+        .argParser(parseConfirm)
+        .conflicts(['dryRun']),
+    )
+    .addOption(
+      new Option('--commit', 'keep what --confirm has applied').conflicts(['confirm', 'dryRun', 'all']),
+    )
     .addHelpText(
       'after',
       `
@@ -84,12 +95,18 @@ Examples:
   eni-agent reconfigure                  all NICs, but for those that were released
   eni-agent reconfigure eth1             eth1, and its rules on the primary NIC; ends its release
   eni-agent reconfigure --all            all NICs; ends every release
-  eni-agent reconfigure 20:90:6f:63:98:cc --json`,
+  eni-agent reconfigure 20:90:6f:63:98:cc --json
+  eni-agent --config new.yaml reconfigure --confirm 60s
+  eni-agent reconfigure --commit         you can still get in: keep it, new.yaml becomes the configuration`,
     )
-    .action(async (nics: string[], options: ReconfigureOptions & { all?: boolean }, command: Command) => {
+    .action(async (nics: string[], options: ReconfigureOptions & { commit?: boolean }, command: Command) => {
       refuseAllAndNics(nics, options, command);
+      if (options.commit === true) {
+        if (nics.length > 0) command.error('error: --commit and a NIC exclude each other');
+        return finish(await (await import('./confirm.ts')).runCommit(environment(), options));
+      }
       const selection = nics.length === 0 ? null : nics;
-      finish(await runReconfigure(environment(), selection, options));
+      finish(await (await import('./reconfigure.ts')).runReconfigure(environment(), selection, options));
     });
 }
 
@@ -109,7 +126,7 @@ Examples:
   eni-agent daemon
   eni-agent --log-level debug daemon`,
     )
-    .action(async () => finish(await runDaemon(environment())));
+    .action(async () => finish(await (await import('./daemon.ts')).runDaemon(environment())));
 }
 
 function bootCommand(environment: MakeEnvironment, finish: Finish): Command {
@@ -130,7 +147,7 @@ Examples:
   eni-agent boot --timeout 2m`,
     )
     .action(async ({ timeout }: { timeout: number }) => {
-      finish(await runBoot(environment(), { timeoutMs: timeout }));
+      finish(await (await import('./boot.ts')).runBoot(environment(), { timeoutMs: timeout }));
     });
 }
 
@@ -140,6 +157,21 @@ function parseTimeout(text: string): number {
     throw new InvalidArgumentError('Allowed: a duration up to 24h, a whole number and ms, s, m or h.');
   }
   return ms;
+}
+
+function parseConfirm(text: string): number {
+  const ms = parseDuration(text);
+  if (ms === undefined || ms < SHORTEST_CONFIRM_MS || ms > LONGEST_CONFIRM_MS) {
+    throw new InvalidArgumentError('Allowed: a duration from 1s to 1h, a whole number and ms, s, m or h.');
+  }
+  return ms;
+}
+
+/** What `reconfigure --confirm` starts. */
+function guardCommand(environment: MakeEnvironment, finish: Finish): Command {
+  return new Command('guard')
+    .addArgument(new Argument('<id>'))
+    .action(async (id: string) => finish(await (await import('./guard.ts')).runGuard(environment(), id)));
 }
 
 function releaseCommand(environment: MakeEnvironment, finish: Finish): Command {
@@ -161,8 +193,30 @@ Examples:
     .action(async (nics: string[], options: ReleaseOptions & { all?: boolean }, command: Command) => {
       refuseAllAndNics(nics, options, command);
       if (options.all !== true && nics.length === 0) command.error('error: name a NIC, or say --all');
-      finish(await runRelease(environment(), nics.length === 0 ? null : nics, options));
+      finish(
+        await (await import('./release.ts')).runRelease(
+          environment(),
+          nics.length === 0 ? null : nics,
+          options,
+        ),
+      );
     });
+}
+
+function sealCommand(environment: MakeEnvironment, finish: Finish): Command {
+  return new Command('seal')
+    .description('prepare a disk image: remove everything that belongs to this one VM')
+    .addHelpText(
+      'after',
+      `
+The state and the files that were rendered for the NICs of this VM; the configuration and the templates stay. The network goes on
+as it is until the VM is shut down, which should be next. The daemon must be stopped; with a disk that is mounted somewhere, say --root.
+
+Examples:
+  systemctl stop eni-agent.service && eni-agent seal && poweroff
+  eni-agent --root /mnt/image seal`,
+    )
+    .action(async () => finish(await (await import('./seal.ts')).runSeal(environment())));
 }
 
 function planCommand(environment: MakeEnvironment, finish: Finish): Command {
@@ -181,7 +235,12 @@ Examples:
     )
     .action(async (nics: string[], options: PlanOptions) => {
       const isNamed = nics.length > 0;
-      finish(await runPlan(environment(), isNamed ? nics : null, { ...options, resumes: isNamed }));
+      finish(
+        await (await import('./plan.ts')).runPlan(environment(), isNamed ? nics : null, {
+          ...options,
+          resumes: isNamed,
+        }),
+      );
     });
 }
 
@@ -197,7 +256,9 @@ Examples:
   eni-agent status
   eni-agent status --json | jq -r .state`,
     )
-    .action(async (options: StatusOptions) => finish(await runStatus(environment(), options)));
+    .action(async (options: StatusOptions) =>
+      finish(await (await import('./status.ts')).runStatus(environment(), options)),
+    );
 }
 
 function explainCommand(environment: MakeEnvironment, finish: Finish): Command {
@@ -219,7 +280,7 @@ Examples:
   eni-agent explain 2001:db8::1 --json | jq -r '.problems[].message'`,
     )
     .action(async (destination: string, options: ExplainOptions) => {
-      finish(await runExplain(environment(), destination, options));
+      finish(await (await import('./explain.ts')).runExplain(environment(), destination, options));
     });
 }
 
@@ -235,5 +296,7 @@ Examples:
   eni-agent config
   eni-agent config --check ./config.yaml`,
     )
-    .action(async (options: ConfigOptions) => finish(await runConfig(environment(), options)));
+    .action(async (options: ConfigOptions) =>
+      finish(await (await import('./config.ts')).runConfig(environment(), options)),
+    );
 }

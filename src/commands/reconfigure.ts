@@ -4,16 +4,28 @@ import type { ReconcileOutcome } from '../reconcile/outcome.ts';
 import { type Reconciler, reconcile } from '../reconcile/reconcile.ts';
 import { resumeSelected } from '../reconcile/release.ts';
 import { connectControl } from '../system/control-client.ts';
+import { printConfirmation, tryOut } from './confirm.ts';
 import { createContext, type Environment, withReconciler } from './context.ts';
 import { type ExitCode, exitCodeOfOutcome } from './exit-codes.ts';
 import { type OutcomeDocument, parseDocument, toDocument } from './outcome-document.ts';
-import { count, deferralEntry, type Output, printDeferrals, printProblems, printSteps } from './output.ts';
+import type { Output } from './output.ts';
 import { runPlan } from './plan.ts';
+import {
+  count,
+  deferralEntry,
+  printDeferrals,
+  printProblems,
+  printSteps,
+  printStorageProblem,
+  printUndone,
+} from './print-run.ts';
 
 export interface ReconfigureOptions {
   readonly json?: boolean;
   readonly dryRun?: boolean;
   readonly all?: boolean;
+  /** Milliseconds until what was done is rolled back unless it is confirmed. */
+  readonly confirm?: number;
 }
 
 export async function runReconfigure(
@@ -25,10 +37,18 @@ export async function runReconfigure(
     const resumes = options.all === true || selection !== null;
     return runPlan(environment, selection, { json: options.json === true, resumes });
   }
-  const document = await reconfigure(environment, selection, options.all === true);
+  const { output } = environment;
+  const all = options.all === true;
+  const document =
+    options.confirm === undefined
+      ? await reconfigure(environment, selection, all)
+      : await tryOut(environment, selection, all, options.confirm);
   if (options.json === true) {
-    environment.output.json({ ...document, deferrals: document.deferrals.map(deferralEntry) });
-  } else printOutcome(environment.output, document);
+    output.json({ ...document, deferrals: document.deferrals.map(deferralEntry) });
+  } else {
+    printOutcome(output, document);
+    if (options.confirm !== undefined) await printConfirmation(environment, output, document);
+  }
   return exitCodeOfOutcome(document.outcome);
 }
 
@@ -59,15 +79,11 @@ function printOutcome(output: Output, result: OutcomeDocument): void {
   printSteps(output, result.steps);
   printDeferrals(output, result.deferrals);
   printProblems(output, result.problems);
-  if (result.held.length > 0) {
-    const what = count(result.held.length, 'removal');
-    output.line(
-      output.style('yellow', `! ${what} not done: the metadata did not confirm what it no longer lists`),
-    );
-  }
+  printUndone(output, result);
   if (result.metadataProblem !== null) {
     output.line(output.style('yellow', `! by the last good answer: ${result.metadataProblem}`));
   }
+  printStorageProblem(output, result.storageProblem);
   output.line(summary(result));
 }
 

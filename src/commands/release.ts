@@ -6,7 +6,8 @@ import { connectControl } from '../system/control-client.ts';
 import { createContext, type Environment, withReconciler } from './context.ts';
 import { EXIT, type ExitCode, exitCodeOfOutcome } from './exit-codes.ts';
 import { parseReleased, type ReleasedDocument, toReleased } from './outcome-document.ts';
-import { count, type Output, printProblems, printSteps } from './output.ts';
+import type { Output } from './output.ts';
+import { count, printProblems, printSteps, printStorageProblem } from './print-run.ts';
 
 export interface ReleaseOptions {
   readonly dryRun?: boolean;
@@ -44,8 +45,9 @@ async function release(environment: Environment, selection: Selection): Promise<
 }
 
 /** Without an answer of the metadata a run is degraded, but what was ours can be given back all the same. */
-function exitCodeOfRelease({ outcome: { outcome, problems, held } }: ReleasedDocument): ExitCode {
-  return problems.length === 0 && held.length === 0 ? EXIT.ok : exitCodeOfOutcome(outcome);
+function exitCodeOfRelease({ outcome: { outcome, ...result } }: ReleasedDocument): ExitCode {
+  const isDone = result.problems.length === 0 && result.held.length === 0 && result.storageProblem === null;
+  return isDone ? EXIT.ok : exitCodeOfOutcome(outcome);
 }
 
 function printRelease(output: Output, result: ReleasedDocument): void {
@@ -53,6 +55,7 @@ function printRelease(output: Output, result: ReleasedDocument): void {
   const { steps, problems, durationMs } = outcome;
   printSteps(output, steps);
   printProblems(output, problems);
+  printStorageProblem(output, outcome.storageProblem);
   const who = names.join(', ');
   if (exitCodeOfRelease(result) !== EXIT.ok) {
     const again = 'what is left is tried again by every run, `eni-agent reconfigure` is one';

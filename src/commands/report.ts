@@ -1,9 +1,6 @@
-/** The status report: made by the daemon when there is one, else from the state file. */
+/** The status report, as the daemon sends it and `--json` prints it. */
 import * as v from 'valibot';
-import type { AgentState } from '../model/state.ts';
-import { type Looker, lookByLastAnswer } from '../reconcile/look.ts';
-import type { Health } from '../reconcile/service.ts';
-import { nicStatuses, overallState } from '../reconcile/status.ts';
+import { BACKENDS } from '../model/config.ts';
 import { parseAnswer } from '../system/control-client.ts';
 
 const address = v.object({
@@ -31,7 +28,7 @@ const nic = v.object({
   ]),
   table: v.nullable(v.number()),
   gateway: v.nullable(v.string()),
-  persistence: v.picklist(['network-scripts', 'none']),
+  persistence: v.picklist(BACKENDS),
   addresses: v.array(address),
   reason: v.nullable(v.string()),
 });
@@ -45,6 +42,10 @@ const report = v.object({
   metadataAgeMs: v.nullable(v.number()),
   /** Why the metadata service gives the daemon no answer now; null when it does, and without a daemon. */
   reason: v.nullable(v.string()),
+  /** Why the disk does not have what the agent remembers; null when it has. */
+  storageProblem: v.nullable(v.string()),
+  /** ISO time at which a change is rolled back unless it is confirmed; null when none waits. */
+  confirmBy: v.nullable(v.string()),
   lastRun: v.nullable(
     v.object({
       at: v.string(),
@@ -54,6 +55,8 @@ const report = v.object({
       durationMs: v.number(),
     }),
   ),
+  /** What brings the network up at the next boot, and what speaks for it; null before the first good answer. */
+  persistence: v.nullable(v.object({ backend: v.picklist(BACKENDS), evidence: v.array(v.string()) })),
   interfaces: v.array(nic),
 });
 
@@ -62,47 +65,4 @@ export type NicReport = v.InferOutput<typeof nic>;
 
 export function parseReport(answer: unknown): Report {
   return parseAnswer(report, answer);
-}
-
-/** By the last good answer; `health` is what the daemon alone knows, null without a daemon. */
-export async function makeReport(looker: Looker, health: Health | null): Promise<Report> {
-  const { state, view } = await lookByLastAnswer(looker);
-  const { config, provider } = looker;
-  const answer = view?.reading.metadata;
-  const interfaces =
-    view === null || answer === undefined
-      ? []
-      : nicStatuses({
-          answer,
-          host: view.host,
-          desired: view.desired,
-          plan: view.plan,
-          config,
-          fights: health?.fights ?? new Map(),
-        });
-  const overall = view === null ? 'pending' : overallState(interfaces);
-  return {
-    state: health?.failure && overall !== 'failed' ? 'degraded' : overall,
-    provider: provider.name,
-    instanceId: answer?.instanceId ?? null,
-    daemon: health !== null,
-    metadataAgeMs: health?.ageMs ?? ageOf(state),
-    reason: health?.failure?.message ?? null,
-    lastRun: state.lastRun === null ? null : withoutFailures(state.lastRun),
-    interfaces: interfaces.map((nic) => ({
-      ...nic,
-      addresses: nic.addresses.map((entry) => ({
-        ...entry,
-        publicAddress: health?.publicAddresses.get(entry.address) ?? null,
-      })),
-    })),
-  };
-}
-
-function ageOf({ metadata }: AgentState): number | null {
-  return metadata === null ? null : Math.max(0, Date.now() - Date.parse(metadata.readAt));
-}
-
-function withoutFailures({ failures: _, ...lastRun }: NonNullable<AgentState['lastRun']>): Report['lastRun'] {
-  return lastRun;
 }

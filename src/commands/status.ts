@@ -3,10 +3,12 @@
 import { AgentError } from '../errors.ts';
 import type { AddressStateName, NicStatusName, OverallState } from '../reconcile/status.ts';
 import { connectControl } from '../system/control-client.ts';
-import { createContext, type Environment, withReconciler } from './context.ts';
+import { createPaths } from '../system/paths.ts';
+import type { Environment } from './context.ts';
 import { EXIT, type ExitCode } from './exit-codes.ts';
-import type { Output } from './output.ts';
-import { makeReport, type NicReport, parseReport, type Report } from './report.ts';
+import type { Output, Style } from './output.ts';
+import { confirmationDue, printStorageProblem } from './print-run.ts';
+import { type NicReport, parseReport, type Report } from './report.ts';
 
 export interface StatusOptions {
   readonly json?: boolean;
@@ -23,18 +25,20 @@ export async function runStatus(environment: Environment, { json, watch }: Statu
   });
 }
 
-/** The daemon's word when there is one. */
+/** The daemon's word when there is one: then everything else that a look takes need not even be loaded. */
 async function withReport<T>(environment: Environment, use: (report: Report) => T): Promise<T> {
-  const { paths } = await createContext(environment);
-  const daemon = await connectControl(paths.control);
+  const daemon = await connectControl(createPaths(environment.options.root).control);
   if (daemon !== null) return use(parseReport(await daemon.status()));
+  const [{ withReconciler }, { makeReport }] = await Promise.all([
+    import('./context.ts'),
+    import('./make-report.ts'),
+  ]);
   return withReconciler(environment, async (reconciler) => use(await makeReport(reconciler, null)));
 }
 
 /** Until the daemon ends or the operator has seen enough. */
 async function watchStatus(environment: Environment, asJson: boolean): Promise<ExitCode> {
-  const { paths } = await createContext(environment);
-  const daemon = await connectControl(paths.control);
+  const daemon = await connectControl(createPaths(environment.options.root).control);
   if (daemon === null) {
     throw new AgentError(
       'usage',
@@ -61,7 +65,7 @@ function exitCodeOfState(state: OverallState): ExitCode {
   return state === 'degraded' ? EXIT.degraded : EXIT.ok;
 }
 
-const STYLES: Readonly<Record<NicStatusName | AddressStateName, Parameters<Output['style']>[0]>> = {
+const STYLES: Readonly<Record<NicStatusName | AddressStateName, Style>> = {
   'in-sync': 'green',
   configured: 'green',
   pending: 'yellow',
@@ -79,9 +83,11 @@ const STYLES: Readonly<Record<NicStatusName | AddressStateName, Parameters<Outpu
 
 function printReport(output: Output, report: Report): void {
   const { metadataAgeMs, instanceId, provider, state, reason, interfaces, lastRun } = report;
+  const { storageProblem, confirmBy, persistence } = report;
   if (metadataAgeMs === null) {
     output.line('No good answer of the metadata service yet: `eni-agent reconfigure` asks for one.');
     if (reason !== null) output.line(reason);
+    printStorageProblem(output, storageProblem);
     return;
   }
   const age = `${provider} metadata as of ${ageText(metadataAgeMs)} ago`;
@@ -93,9 +99,16 @@ function printReport(output: Output, report: Report): void {
       report.daemon ? 'daemon running' : 'no daemon',
     ].join('  '),
   );
+  if (confirmBy !== null) output.line(output.style('yellow', confirmationDue(confirmBy)));
   if (reason !== null) output.line(`by the last good answer: ${reason}`);
+  printStorageProblem(output, storageProblem);
   if (lastRun !== null) output.line(`last change ${lastRun.at}: ${lastRun.outcome}, ${lastRun.steps} steps`);
+  if (persistence !== null) output.line(output.style('dim', persistenceLine(persistence)));
   for (const nic of interfaces) printNic(output, nic);
+}
+
+function persistenceLine({ backend, evidence }: NonNullable<Report['persistence']>): string {
+  return `files for ${backend}: ${evidence.join('; ')}`;
 }
 
 function printNic(output: Output, nic: NicReport): void {

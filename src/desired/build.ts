@@ -1,18 +1,26 @@
 /** From what the cloud says and what the host is to what should be. Pure: the same input gives the same answer. */
 import type { Config } from '../model/config.ts';
-import type { Deferral, DesiredFiles, DesiredInterface, DesiredState, NicProblem } from '../model/desired.ts';
-import { scriptPath, scriptPaths } from '../model/files.ts';
+import type {
+  BackendChoice,
+  Deferral,
+  DesiredFiles,
+  DesiredInterface,
+  DesiredState,
+  NicProblem,
+} from '../model/desired.ts';
+import { filePaths } from '../model/files.ts';
 import type { HostState, Link } from '../model/host.ts';
 import type { InstanceMetadata } from '../model/metadata.ts';
 import { formatInterfaceAddress, type IpAddress, type MacAddress } from '../model/net.ts';
 import type { NicState } from '../model/state.ts';
 import type { Templates } from '../model/templates.ts';
 import { addressesToSet, excludedNetworks, type KnownNic, listedAddresses } from './addresses.ts';
-import { attachedFiles, foreignConfiguration, hasFileBackend, withdrawnFiles } from './files.ts';
+import { chooseBackend } from './backend.ts';
+import { attachedFiles, foreignConfiguration, withdrawnFiles } from './files.ts';
 import { nicMark, nicMarks } from './marks.ts';
 import { type CloudNic, findLink, formerConfig, joinNics } from './nics.ts';
 import { hasReleasedSecondary, releasedInterfaces, WANTS_NOTHING } from './release.ts';
-import { renderNetworkScripts } from './render.ts';
+import { renderFiles } from './render.ts';
 import { familiesOf, fileRoutes, mainRoutes, tableRoutes } from './routes.ts';
 import { fileRules, nicRules } from './rules.ts';
 import { chooseSlots, type SlotChoice } from './slots.ts';
@@ -37,6 +45,7 @@ interface Build extends DesiredInput {
   readonly isEndedByRelease: boolean;
   /** The files of every NIC that is managed: nobody else's to remove, whatever the NIC of that name was before. */
   readonly claimedPaths: ReadonlySet<string>;
+  readonly backend: BackendChoice;
   readonly problems: NicProblem[];
 }
 
@@ -55,7 +64,7 @@ export function buildDesired(input: DesiredInput): DesiredState {
   const leftMacs = new Set(left.map(({ mac }) => mac));
   const managed = candidates.filter(({ mac }) => !leftMacs.has(mac));
   const deferrals = [...joined.deferrals, ...left, ...newcomers(input)];
-  const claimedPaths = new Set(managed.flatMap(({ link }) => scriptPaths(link.ifname)));
+  const claimedPaths = new Set(managed.flatMap(({ link }) => filePaths(link.ifname)));
   const gone = goneNics(input);
   const build: Build = {
     ...input,
@@ -65,6 +74,7 @@ export function buildDesired(input: DesiredInput): DesiredState {
     needsPrimaryRouting: needsPrimaryRouting(input, managed, deferrals),
     isEndedByRelease: gone.length === 0 && hasReleasedSecondary(input),
     claimedPaths,
+    backend: chooseBackend(host, config, metadata.primaryMac),
     problems: [],
   };
   const interfaces = [
@@ -76,6 +86,7 @@ export function buildDesired(input: DesiredInput): DesiredState {
     interfaces: interfaces.toSorted((a, b) => a.slot - b.slot),
     deferrals: deferrals.toSorted((a, b) => (a.mac < b.mac ? -1 : 1)),
     problems: build.problems,
+    backend: build.backend,
   };
 }
 
@@ -188,9 +199,21 @@ function addressesOfOthers(nic: KnownNic, managed: readonly KnownNic[]): Readonl
 }
 
 function renderedFiles(nic: KnownNic, table: number, build: Build): DesiredFiles | null {
-  if (!hasFileBackend(build.host, build.config)) return null;
+  const { filesProblem } = build.host;
+  const { backend } = build.backend;
+  if (filesProblem !== undefined && build.config.persistence.backend !== 'none')
+    build.problems.push({
+      mac: nic.mac,
+      message: `${filesProblem}; the files of ${nic.link.ifname} stay as they are`,
+    });
+  if (filesProblem !== undefined) return null;
+  if (backend === 'none') {
+    // Where nothing reads them for now, what is there stays; the operator's word is another thing.
+    const isChosen = build.config.persistence.backend === 'none';
+    return isChosen ? { ...attachedFiles(nic, [], build.host, build.claimedPaths), displaced: [] } : null;
+  }
   const routes = familiesOf(nic).flatMap((family) => fileRoutes(nic, table, family));
-  const rendered = renderNetworkScripts(
+  const rendered = renderFiles(
     {
       ifname: nic.link.ifname,
       mac: nic.mac,
@@ -199,10 +222,11 @@ function renderedFiles(nic: KnownNic, table: number, build: Build): DesiredFiles
       routes: [...routes, ...mainRoutes(nic)],
       rules: fileRules(nic, table),
     },
+    backend,
     build.templates,
   );
   if ('problem' in rendered) {
-    const kept = `${scriptPath('ifcfg', nic.link.ifname)} and its companions stay as they are`;
+    const kept = `the files of ${nic.link.ifname} stay as they are`;
     build.problems.push({ mac: nic.mac, message: `${rendered.problem}; ${kept}` });
     return null;
   }

@@ -2,23 +2,28 @@
 import type { Config } from '../model/config.ts';
 import type { DesiredFile, DesiredFiles } from '../model/desired.ts';
 import {
+  companionPaths,
+  filePaths,
   isByCloudInit,
   isOriginal,
   isOurs,
-  NETWORK_SCRIPTS,
   originalPath,
-  scriptPaths,
+  subjectOf,
 } from '../model/files.ts';
 import type { HostFile, HostState, Link } from '../model/host.ts';
-import { type MacAddress, parseIfName } from '../model/net.ts';
+import type { MacAddress } from '../model/net.ts';
 import type { CloudNic } from './nics.ts';
 
-/** Files of others that configure this NIC: its five, and any ifcfg that names it or its MAC. */
+/** Files of others that configure this NIC: those of its name, and any profile that names it or its MAC. */
 function othersFiles(nic: CloudNic, host: HostState): readonly HostFile[] {
-  const own = new Set(scriptPaths(nic.link.ifname));
+  const own = new Set(filePaths(nic.link.ifname));
+  const remembered = host.state.nics[nic.mac]?.files ?? [];
   return host.files.filter(
     (file) =>
-      !isOurs(file) && !isOriginal(file.path) && (own.has(file.path) || names(file, nic.link, nic.mac)),
+      !isOurs(file) &&
+      !(file.isUnreadable === true && remembered.includes(file.path)) &&
+      !isOriginal(file.path) &&
+      (own.has(file.path) || names(file, nic.link, nic.mac)),
   );
 }
 
@@ -26,12 +31,6 @@ function othersFiles(nic: CloudNic, host: HostState): readonly HostFile[] {
 export function foreignConfiguration(nic: CloudNic, host: HostState, config: Config): readonly HostFile[] {
   if (nic.role === 'primary' || config.persistence.existingFiles === 'replace') return [];
   return othersFiles(nic, host).filter((file) => !isByCloudInit(file));
-}
-
-/** The effective backend: network-scripts where the distribution has its folder. */
-export function hasFileBackend(host: HostState, config: Config): boolean {
-  const { backend } = config.persistence;
-  return backend === 'network-scripts' || (backend === 'auto' && host.hasNetworkScripts);
 }
 
 /** `claimed`: the paths of all NICs that are managed. After a rename what this NIC had may be another's. */
@@ -45,7 +44,7 @@ export function attachedFiles(
   const former = rememberedFiles(nic.mac, host).filter((path) => !claimed.has(path));
   const there = new Set(host.files.map(({ path }) => path));
   const ours = new Set(host.files.filter(isOurs).map(({ path }) => path));
-  const absent = [...scriptPaths(nic.link.ifname), ...former].filter(
+  const absent = [...filePaths(nic.link.ifname), ...former].filter(
     (path) => ours.has(path) && !wanted.has(path),
   );
   const vacant = rememberedFiles(nic.mac, host).filter(
@@ -65,27 +64,15 @@ export function withdrawnFiles(mac: MacAddress, host: HostState, claimed: Readon
   return { present: [], displaced: [], absent, vacant: [] };
 }
 
-/** What the state file says we wrote for a MAC; where it was lost, what goes with an ifcfg of ours with this HWADDR. */
+/** What the state file says we wrote for a MAC; where it was lost, what goes with a profile of ours that has this MAC. */
 function rememberedFiles(mac: MacAddress, host: HostState): readonly string[] {
   const recovered = host.files
-    .filter((file) => isOurs(file) && valueOf(file, 'HWADDR')?.toLowerCase() === mac)
-    .flatMap(({ path }) => {
-      const ifname = parseIfName(path.slice(`${NETWORK_SCRIPTS}/ifcfg-`.length));
-      return ifname === undefined ? [] : scriptPaths(ifname);
-    });
+    .filter((file) => isOurs(file) && subjectOf(file).mac === mac)
+    .flatMap(({ path }) => companionPaths(path));
   return [...new Set([...(host.state.nics[mac]?.files ?? []), ...recovered])];
 }
 
 function names(file: HostFile, link: Link, mac: MacAddress): boolean {
-  return valueOf(file, 'DEVICE') === link.ifname || valueOf(file, 'HWADDR')?.toLowerCase() === mac;
-}
-
-/** The value of a shell assignment, quoted or not; enough to see whom a file is about, never written anywhere. */
-function valueOf(file: HostFile, key: string): string | undefined {
-  if (!file.path.startsWith(`${NETWORK_SCRIPTS}/ifcfg-`)) return undefined;
-  const line = file.content.split('\n').find((text) => text.trim().startsWith(`${key}=`));
-  return line
-    ?.trim()
-    .slice(key.length + 1)
-    .replaceAll(/^["']|["']$/g, '');
+  const subject = subjectOf(file);
+  return subject.ifname === link.ifname || subject.mac === mac;
 }

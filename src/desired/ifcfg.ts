@@ -1,5 +1,9 @@
-/** The grammar of our ifcfg files (ifup-eth and ifup-ipv6 of network-scripts; sysconfig.txt of initscripts). */
+/**
+ * The grammar of our ifcfg files, for both that read them: network-scripts (ifup-eth and ifup-ipv6; sysconfig.txt of initscripts), and
+ * NetworkManager's plugin, which has no need of ARPCHECKn, and takes the rules from here as well (nm-settings-ifcfg-rh).
+ */
 import {
+  FAMILIES,
   type Family,
   familyOf,
   formatInterfaceAddress,
@@ -19,11 +23,14 @@ export interface Ifcfg {
   readonly mtu: number | null;
   /** IPv4 before IPv6, the primary first within its family. */
   readonly addresses: readonly InterfaceAddress[];
+  /** NetworkManager's, in its words, by family; null: the file is for network-scripts, whose rules have files of their own. */
+  readonly rules: Readonly<Record<Family, readonly string[]>> | null;
 }
 
 /** network-scripts read IPADDR0 to IPADDR255 and no further. */
 export const MAX_IPV4_ADDRESSES = 256;
 
+const ROUTING_RULE = { 4: 'ROUTING_RULE_', 6: 'ROUTING_RULE6_' } as const;
 const ASSIGNMENT = /^([A-Z][A-Z0-9_]*)=(.*)$/;
 /** What a template of the operator may add: firewalld's zone, and whether users may bring the interface up. */
 const OPTIONAL: Readonly<Record<string, RegExp>> = { ZONE: /^[A-Za-z0-9_-]{1,17}$/, USERCTL: /^(?:yes|no)$/ };
@@ -40,38 +47,59 @@ export function parseIfcfg(text: string): Parsed<Ifcfg> {
   if (mtu === undefined) return { problem: 'MTU is no number' };
   const addresses = readAddresses(found);
   if ('problem' in addresses) return addresses;
-  const value = { ifname, mac, mtu, addresses: addresses.value };
+  const rules = found.has('NM_CONTROLLED') ? null : { 4: readRules(found, 4), 6: readRules(found, 6) };
+  const value = { ifname, mac, mtu, addresses: addresses.value, rules };
   const problem = assignmentProblem(found, ifcfgAssignments(value));
   return problem === undefined ? { value } : { problem };
 }
 
 /** Every assignment of an ifcfg file that describes this, in our order. */
-export function ifcfgAssignments({ ifname, mac, mtu, addresses }: Ifcfg): ReadonlyMap<string, string> {
+export function ifcfgAssignments({ ifname, mac, mtu, addresses, rules }: Ifcfg): ReadonlyMap<string, string> {
   const [first6, ...others6] = addresses.filter(isFamily(6)).map(formatInterfaceAddress);
   return new Map([
     ['DEVICE', ifname],
     ['HWADDR', mac],
     ['TYPE', 'Ethernet'],
     ['ONBOOT', 'yes'],
-    ['NM_CONTROLLED', 'no'],
+    ...(rules === null ? [['NM_CONTROLLED', 'no'] as const] : []),
     ['BOOTPROTO', 'none'],
     ['DEFROUTE', 'no'],
     ['PEERDNS', 'no'],
     ['NOZEROCONF', 'yes'],
     ...(mtu === null ? [] : [['MTU', String(mtu)] as const]),
-    ...addresses.filter(isFamily(4)).flatMap(ipv4Assignments),
+    ...addresses.filter(isFamily(4)).flatMap((entry, index) => ipv4Assignments(entry, index, rules === null)),
+    ...(rules === null ? [] : ruleAssignments(rules)),
     ['IPV6INIT', first6 === undefined ? 'no' : 'yes'],
     ...(first6 === undefined ? [] : ipv6Assignments(first6, others6)),
   ]);
 }
 
-function ipv4Assignments({ address, prefixLength }: InterfaceAddress, index: number) {
-  return [
-    [`IPADDR${index}`, address],
-    [`PREFIX${index}`, String(prefixLength)],
+function ipv4Assignments({ address, prefixLength }: InterfaceAddress, index: number, isForScripts: boolean) {
+  const withoutDelay = [
     [`ARPCHECK${index}`, 'no'],
     [`ARPUPDATE${index}`, 'no'],
   ] as const;
+  return [
+    [`IPADDR${index}`, address] as const,
+    [`PREFIX${index}`, String(prefixLength)] as const,
+    ...(isForScripts ? withoutDelay : []),
+  ];
+}
+
+function ruleAssignments(rules: NonNullable<Ifcfg['rules']>) {
+  return [
+    ['ACD_TIMEOUT', '0'] as const,
+    ...FAMILIES.flatMap((family) =>
+      rules[family].map((rule, index) => [`${ROUTING_RULE[family]}${index}`, `"${rule}"`] as const),
+    ),
+  ];
+}
+
+function readRules(found: ReadonlyMap<string, string>, family: Family): readonly string[] {
+  const rules: string[] = [];
+  const next = (): string | undefined => found.get(`${ROUTING_RULE[family]}${rules.length}`);
+  for (let value = next(); value !== undefined; value = next()) rules.push(value.replaceAll('"', ''));
+  return rules;
 }
 
 function ipv6Assignments(first: string, others: readonly string[]) {

@@ -1,9 +1,10 @@
 /**
- * From a NIC to the text of its files for network-scripts. A template is the operator's to override, so its output is read
+ * From a NIC to the text of its files, in the form of the backend. A template is the operator's to override, so its output is read
  * back by the strict parser and compared with what was asked for: what is written is right whatever the template is.
  */
+import type { Backend } from '../model/config.ts';
 import type { DesiredFile, DesiredRoute, DesiredRule } from '../model/desired.ts';
-import { isOurs, type ScriptKind, scriptPath } from '../model/files.ts';
+import { type FileKind, filePath, isOurs } from '../model/files.ts';
 import {
   defaultCidr,
   FAMILIES,
@@ -16,9 +17,11 @@ import {
 } from '../model/net.ts';
 import type { Template, Templates } from '../model/templates.ts';
 import { type Ifcfg, ifcfgAssignments, MAX_IPV4_ADDRESSES, parseIfcfg } from './ifcfg.ts';
+import { connectionUuid, type Keyfile, type KeyfileIp, keyfileAssignments, readKeyfile } from './keyfile.ts';
 import {
   type FileRoute,
   type FileRule,
+  formatProfileRule,
   formatRouteLine,
   formatRuleLine,
   parseRouteFile,
@@ -43,7 +46,7 @@ export type Rendered = { readonly files: readonly DesiredFile[] } | { readonly p
 
 /** One file: what its template is given, and the lines that it must come out as. */
 interface FileOrder {
-  readonly kind: ScriptKind;
+  readonly kind: FileKind;
   readonly data: object;
   readonly expected: readonly string[];
   readonly readBack: (text: string) => Parsed<readonly string[]>;
@@ -56,12 +59,12 @@ const MISSING_VALUE = /\b(?:undefined|null|NaN)\b|\[object/;
  * The files that the NIC should have, ifcfg first; a route or rule file without a line is not among them. The problem names
  * the template, the interface and the first thing that is wrong.
  */
-export function renderNetworkScripts(nic: RenderInput, templates: Templates): Rendered {
+export function renderFiles(nic: RenderInput, backend: Backend, templates: Templates): Rendered {
   const unfit = inputProblem(nic);
   if (unfit !== undefined) return { problem: `rendering the files of ${nic.ifname}: ${unfit}` };
   const files: DesiredFile[] = [];
-  for (const order of [ifcfgOrder(nic), ...FAMILIES.flatMap((family) => routingOrders(nic, family))]) {
-    const path = scriptPath(order.kind, nic.ifname);
+  for (const order of ORDERS[backend](nic)) {
+    const path = filePath(order.kind, nic.ifname);
     const run = runTemplate(templates[order.kind], order.data);
     const problem =
       'problem' in run ? run.problem : outputProblem(order, { path, content: run.value }, nic.ifname);
@@ -72,6 +75,20 @@ export function renderNetworkScripts(nic: RenderInput, templates: Templates): Re
   return { files };
 }
 
+/** NetworkManager reads no route file of an interface that has a rule file, not even an empty one. */
+const ORDERS: Readonly<Record<Backend, (nic: RenderInput) => readonly FileOrder[]>> = {
+  'network-scripts': (nic) => [
+    ifcfgOrder(nic, null),
+    ...FAMILIES.flatMap((family) => [...routeOrders(nic, family), ...ruleOrders(nic, family)]),
+  ],
+  'networkmanager-ifcfg': (nic) => [
+    ifcfgOrder(nic, { 4: profileRules(nic, 4), 6: profileRules(nic, 6) }),
+    ...FAMILIES.flatMap((family) => routeOrders(nic, family)),
+  ],
+  'networkmanager-keyfile': (nic) => [keyfileOrder(nic)],
+  none: () => [],
+};
+
 function inputProblem({ addresses, routes }: RenderInput): string | undefined {
   const count = addresses.filter(({ address }) => familyOf(address) === 4).length;
   if (count > MAX_IPV4_ADDRESSES)
@@ -80,15 +97,21 @@ function inputProblem({ addresses, routes }: RenderInput): string | undefined {
   return odd && `route ${odd.type} ${odd.destination} metric ${odd.metric} has no form in a file`;
 }
 
-function ifcfgOrder({ ifname, mac, mtu, addresses }: RenderInput): FileOrder {
-  const ofFamily = (family: Family) => addresses.filter(({ address }) => familyOf(address) === family);
-  const ipv4 = ofFamily(4);
-  const ipv6 = ofFamily(6);
-  const data = { ifname, mac, mtu, ipv4: structuredClone(ipv4), ipv6: ipv6.map(formatInterfaceAddress) };
+function ifcfgOrder(nic: RenderInput, rules: Ifcfg['rules']): FileOrder {
+  const { ifname, mac, mtu } = nic;
+  const [ipv4, ipv6] = [addressesOf(nic, 4), addressesOf(nic, 6)];
+  const data = {
+    ifname,
+    mac,
+    mtu,
+    ipv4: structuredClone(ipv4),
+    ipv6: ipv6.map(formatInterfaceAddress),
+    rules: rules && { ipv4: [...rules[4]], ipv6: [...rules[6]] },
+  };
   return {
     kind: 'ifcfg',
     data,
-    expected: ifcfgLines({ ifname, mac, mtu, addresses: [...ipv4, ...ipv6] }),
+    expected: ifcfgLines({ ifname, mac, mtu, addresses: [...ipv4, ...ipv6], rules }),
     readBack: (text) => mapParsed(parseIfcfg(text), ifcfgLines),
   };
 }
@@ -97,25 +120,66 @@ function ifcfgLines(ifcfg: Ifcfg): readonly string[] {
   return [...ifcfgAssignments(ifcfg)].map(([key, value]) => `${key}=${value}`);
 }
 
-/** The route and the rule file of one family; none without a line. */
-function routingOrders({ ifname, routes, rules }: RenderInput, family: Family): readonly FileOrder[] {
-  const fileRoutes = routes.filter((route) => route.family === family).map((route) => ({ ...route, ifname }));
-  const fileRules = rules.filter((rule) => rule.family === family);
-  const orders: readonly FileOrder[] = [
-    {
-      kind: family === 4 ? 'route' : 'route6',
-      data: { ifname, routes: fileRoutes.map(routeData) },
-      expected: fileRoutes.map(formatRouteLine),
-      readBack: (text) => mapParsed(parseRouteFile(text), (values) => values.map(formatRouteLine)),
-    },
-    {
-      kind: family === 4 ? 'rule' : 'rule6',
-      data: { ifname, rules: fileRules.map(ruleData) },
-      expected: fileRules.map(formatRuleLine),
-      readBack: (text) => mapParsed(parseRuleFile(text), (values) => values.map(formatRuleLine)),
-    },
-  ];
-  return orders.filter(({ expected }) => expected.length > 0);
+/** None without a line. */
+function routeOrders({ ifname, routes }: RenderInput, family: Family): readonly FileOrder[] {
+  const own = routes.filter((route) => route.family === family).map((route) => ({ ...route, ifname }));
+  const order: FileOrder = {
+    kind: family === 4 ? 'route' : 'route6',
+    data: { ifname, routes: own.map(routeData) },
+    expected: own.map(formatRouteLine),
+    readBack: (text) => mapParsed(parseRouteFile(text), (values) => values.map(formatRouteLine)),
+  };
+  return own.length === 0 ? [] : [order];
+}
+
+/** None without a line. */
+function ruleOrders({ ifname, rules }: RenderInput, family: Family): readonly FileOrder[] {
+  const own = rules.filter((rule) => rule.family === family);
+  const order: FileOrder = {
+    kind: family === 4 ? 'rule' : 'rule6',
+    data: { ifname, rules: own.map(ruleData) },
+    expected: own.map(formatRuleLine),
+    readBack: (text) => mapParsed(parseRuleFile(text), (values) => values.map(formatRuleLine)),
+  };
+  return own.length === 0 ? [] : [order];
+}
+
+function keyfileOrder(nic: RenderInput): FileOrder {
+  const { ifname, mac, mtu } = nic;
+  const keyfile: Keyfile = {
+    ifname,
+    mac,
+    uuid: connectionUuid(mac),
+    mtu,
+    ipv4: keyfileIp(nic, 4),
+    ipv6: keyfileIp(nic, 6),
+  };
+  const expected = keyfileAssignments(keyfile);
+  return {
+    kind: 'keyfile',
+    data: structuredClone(keyfile),
+    expected: [...expected].map(([key, value]) => `${key}=${value}`),
+    readBack: (text) => readKeyfile(text, expected),
+  };
+}
+
+/** Without IPv6 addresses of ours it is left to the kernel, as the ifcfg form leaves it. */
+function keyfileIp(nic: RenderInput, family: Family): KeyfileIp {
+  const addresses = addressesOf(nic, family).map(formatInterfaceAddress);
+  if (addresses.length === 0)
+    return { method: family === 4 ? 'disabled' : 'ignore', addresses, routes: [], rules: [] };
+  const routes = nic.routes
+    .filter((route) => route.family === family)
+    .map(({ destination, gateway, table }) => ({ destination, gateway, table }));
+  return { method: 'manual', addresses, routes, rules: profileRules(nic, family) };
+}
+
+function profileRules({ rules }: RenderInput, family: Family): readonly string[] {
+  return rules.filter((rule) => rule.family === family).map((rule) => formatProfileRule(rule, family));
+}
+
+function addressesOf({ addresses }: RenderInput, family: Family): readonly InterfaceAddress[] {
+  return addresses.filter(({ address }) => familyOf(address) === family);
 }
 
 function routeData({ destination, gateway, table }: FileRoute) {

@@ -68,6 +68,16 @@ export function formatRuleLine({ source, outputInterface, table, priority }: Fil
   return `${from}${oif}table ${table} priority ${priority}`;
 }
 
+/** As a profile of NetworkManager has it, which wants a source in any case. */
+export function formatProfileRule(
+  { source, outputInterface, table, priority }: FileRule,
+  family: Family,
+): string {
+  const from = source === null ? defaultCidr(family) : shortSource(source);
+  const oif = outputInterface === null ? '' : ` oif ${outputInterface}`;
+  return `priority ${priority} from ${from}${oif} table ${table}`;
+}
+
 /** A single address without its prefix length, as `ip rule` prints it. */
 export function shortSource(source: Cidr): string {
   const { address } = splitCidr(source);

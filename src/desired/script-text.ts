@@ -9,9 +9,12 @@ export type Parsed<Value> = { readonly value: Value } | { readonly problem: stri
 
 const MAX_UINT32 = 0xffff_ffff;
 const COMMENT = '#';
-/** A backslash would glue the next line to a comment: ifup reads route files with `read` without -r. */
+/**
+ * A backslash would glue the next line to a comment: ifup reads route files with `read` without -r. What turns the direction of the
+ * text around would show people another file than ifup reads.
+ */
 // oxlint-disable-next-line no-control-regex -- they are what it looks for
-const UNSAFE = /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u2028\u2029\\]/;
+const UNSAFE = /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\\]/;
 const NUMBER = /^[1-9]\d{0,9}$/;
 
 /** The lines that are neither empty nor a comment. */

@@ -35,14 +35,16 @@ const IFA_BROADCAST = 4;
 const IFA_CACHEINFO = 6;
 const IFA_F_NODAD = 0x02;
 const IFA_F_DADFAILED = 0x08;
+const IFA_F_PERMANENT = 0x80;
 /** A lifetime in seconds, meaning for ever (INFINITY_LIFE_TIME, net/addrconf.h). */
 const FOREVER = 0xffffffff;
 /** RFC 3021: the two addresses of a /31 are both hosts; a /32 has nobody to send a broadcast to. */
 const LONGEST_PREFIX_WITH_BROADCAST = 30;
 
-/** All addresses, in the kernel's order: of each subnet the primary first. Throws AgentError `kernel-refused`. */
-export function dumpAddresses(rtnetlink: Rtnetlink): Promise<KernelAddress[]> {
+/** All addresses, in the kernel's order: of each subnet the primary first. Throws AgentError `answer-lost`. */
+export function dumpAddresses(rtnetlink: Rtnetlink): Promise<readonly KernelAddress[]> {
   return dumpFamilies(rtnetlink, {
+    name: 'addresses',
     messageType: RTM_GETADDR,
     fixedBytes: IFADDRMSG_BYTES,
     decode: decodeKernelAddress,
@@ -62,6 +64,7 @@ export function decodeKernelAddress(body: Uint8Array, family: Family): KernelAdd
     // The kernel gives IPv6 link-local addresses RT_SCOPE_LINK.
     scope: readU8(body, 3) === RT_SCOPE_UNIVERSE ? 'global' : 'other',
     duplicate: family === 6 && (readU8(body, 2) & IFA_F_DADFAILED) !== 0,
+    ...((readU8(body, 2) & IFA_F_PERMANENT) === 0 ? { leased: true } : {}),
   };
 }
 

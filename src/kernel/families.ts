@@ -11,6 +11,7 @@ import {
   networkFromBytes,
 } from '../model/net.ts';
 import { malformed } from './codec.ts';
+import { decodeAll, joinAll } from './memo.ts';
 import type { Rtnetlink } from './socket.ts';
 
 /** AF_INET and AF_INET6 (linux/socket.h, the same numbers on every architecture). */
@@ -24,6 +25,8 @@ export function addressFamily(family: Family): number {
 const CONFIRMATIONS = 8;
 
 export interface FamilyDump<Decoded> {
+  /** What `decode` makes: no other dump has this name. */
+  readonly name: string;
   /** RTM_GET* */
   readonly messageType: number;
   /** The length of the fixed part, whose first byte is the family. */
@@ -46,13 +49,13 @@ export interface FamilyDump<Decoded> {
 export async function dumpFamilies<Decoded>(
   rtnetlink: Rtnetlink,
   kind: FamilyDump<Decoded>,
-): Promise<Decoded[]> {
-  const decoded: Decoded[] = [];
+): Promise<readonly Decoded[]> {
+  const lists: (readonly Decoded[])[] = [];
   for (const family of FAMILIES) {
     const dump = kind.counted.includes(family) ? dumpConfirmed : dumpFamily;
-    decoded.push(...(await dump(rtnetlink, kind, family)).objects);
+    lists.push((await dump(rtnetlink, kind, family)).objects);
   }
-  return decoded;
+  return joinAll(rtnetlink, kind.name, lists);
 }
 
 interface FamilyObjects<Decoded> {
@@ -67,34 +70,30 @@ async function dumpConfirmed<Decoded>(
   kind: FamilyDump<Decoded>,
   family: Family,
 ): Promise<FamilyObjects<Decoded>> {
-  let before: string | undefined;
+  let before: readonly Decoded[] | undefined;
   for (let attempt = 0; attempt <= CONFIRMATIONS; attempt += 1) {
     const dumped = await dumpFamily(rtnetlink, kind, family);
-    if (dumped.isWhole) return dumped;
-    const now = JSON.stringify(dumped.objects);
-    if (now === before) return dumped;
-    before = now;
+    if (dumped.isWhole || dumped.objects === before) return dumped;
+    before = dumped.objects;
   }
   throw new AgentError(
-    'kernel-refused',
-    `listing dump ${kind.messageType} of IPv${family}: it changed during each of ${CONFIRMATIONS} attempts`,
+    'answer-lost',
+    `listing IPv${family} ${kind.name}: they changed during each of ${CONFIRMATIONS} attempts`,
   );
 }
 
 async function dumpFamily<Decoded>(
   rtnetlink: Rtnetlink,
-  { messageType, fixedBytes, decode }: FamilyDump<Decoded>,
+  { name, messageType, fixedBytes, decode }: FamilyDump<Decoded>,
   family: Family,
 ): Promise<FamilyObjects<Decoded>> {
   const question = new Uint8Array(fixedBytes);
   question[0] = addressFamily(family);
   const bodies = await rtnetlink.dump(messageType, question);
-  const objects: Decoded[] = [];
-  for (const body of bodies) {
+  const objects = decodeAll(rtnetlink, `IPv${family} ${name}`, bodies, (body) =>
     // A kernel without IPv6 answers a question for IPv6 with everything it has.
-    const value = body[0] === addressFamily(family) ? decode(body, family) : undefined;
-    if (value !== undefined) objects.push(value);
-  }
+    body[0] === addressFamily(family) ? decode(body, family) : undefined,
+  );
   return { objects, isWhole: new Set(bodies.map(({ buffer }) => buffer)).size <= 1 };
 }
 

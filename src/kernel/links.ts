@@ -16,6 +16,7 @@ import {
   readU32,
 } from './codec.ts';
 import { addressFamily } from './families.ts';
+import { decodeAll } from './memo.ts';
 import type { Rtnetlink } from './socket.ts';
 
 /** What the kernel knows of a link; its addresses come in a dump of their own, and udev is asked by others. */
@@ -59,12 +60,12 @@ const DEVCONF_ID = {
 
 /**
  * All links of the namespace whose name is an IfName. What has no Ethernet address (loopback, tunnels) has mac null.
- * Throws AgentError `kernel-refused`.
+ * Throws AgentError `answer-lost`.
  */
-export async function dumpLinks(rtnetlink: Rtnetlink): Promise<KernelLink[]> {
+export async function dumpLinks(rtnetlink: Rtnetlink): Promise<readonly KernelLink[]> {
   const question = encodeBody(new Uint8Array(IFINFOMSG_BYTES), [[IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS]]);
   const bodies = await rtnetlink.dump(RTM_GETLINK, question);
-  return bodies.map(decodeLink).filter((link) => link !== undefined);
+  return decodeAll(rtnetlink, 'links', bodies, decodeLink);
 }
 
 /** undefined for a link whose name is no IfName. */

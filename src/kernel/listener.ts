@@ -6,8 +6,8 @@
  * a string of a null pointer), which aborts the process. So the process that dies of it is one that does nothing else, and is replaced.
  */
 import { spawn } from 'node:child_process';
+import { createRequire } from 'node:module';
 import { Socket } from 'node:net';
-import { fileURLToPath } from 'node:url';
 import { align, readU32 } from './codec.ts';
 
 export interface ListenerOptions {
@@ -49,7 +49,7 @@ const NODE_OPTIONS = ['--max-semi-space-size=1', '--eval'];
 
 /** Does not keep the event loop alive. */
 export function startListener({ groups, question, onMessages, onEnd }: ListenerOptions): Listener {
-  const module = fileURLToPath(import.meta.resolve('netlink/dist/raw.js'));
+  const module = createRequire(import.meta.url).resolve('netlink/dist/raw.js');
   const args = [...NODE_OPTIONS, LISTEN, module, groups.join(','), Buffer.from(question).toString('hex')];
   // Nothing of ours is in its environment: NODE_EXTRA_CA_CERTS alone would triple its start-up.
   const child = spawn(process.execPath, args, { stdio: ['pipe', 'pipe', 'ignore'], env: {} });

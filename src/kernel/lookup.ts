@@ -54,7 +54,7 @@ const REFUSALS: Readonly<Record<number, RefusalReason>> = {
   [constants.errno.EINVAL]: 'invalid',
 };
 
-/** What the kernel does with a packet. Throws AgentError `kernel-refused` when its answer is lost. */
+/** What the kernel does with a packet. Throws AgentError `answer-lost`. */
 export async function lookUp(rtnetlink: Rtnetlink, flow: Flow): Promise<LookupAnswer> {
   const answer = await rtnetlink.ask(question(flow, RTM_F_LOOKUP_TABLE));
   if ('errno' in answer) return refusal(answer.errno);

@@ -65,9 +65,10 @@ const LOOPBACK_INDEX = 1;
 /** The first kernel that looks for the gateway of a route in the route's own table (3bfd847203c6). */
 const GATEWAY_IN_OWN_TABLE = [4, 4] as const;
 
-/** All routes of both families but those of table local, and no cached ones. Throws AgentError `kernel-refused`. */
-export function dumpRoutes(rtnetlink: Rtnetlink): Promise<Route[]> {
+/** All routes of both families but those of table local, and no cached ones. Throws AgentError `answer-lost`. */
+export function dumpRoutes(rtnetlink: Rtnetlink): Promise<readonly Route[]> {
   return dumpFamilies(rtnetlink, {
+    name: 'routes',
     messageType: RTM_GETROUTE,
     fixedBytes: RTMSG_BYTES,
     decode: decodeRoute,

@@ -76,9 +76,10 @@ const KNOWN_ATTRIBUTES: ReadonlySet<number> = new Set([
   29,
 ]);
 
-/** All rules of both families, in the kernel's order. Throws AgentError `kernel-refused`. */
-export function dumpRuleDetails(rtnetlink: Rtnetlink): Promise<RuleDetails[]> {
+/** All rules of both families, in the kernel's order. Throws AgentError `answer-lost`. */
+export function dumpRuleDetails(rtnetlink: Rtnetlink): Promise<readonly RuleDetails[]> {
   return dumpFamilies(rtnetlink, {
+    name: 'rule details',
     messageType: RTM_GETRULE,
     fixedBytes: FIB_RULE_HDR_BYTES,
     decode: decodeRuleDetails,

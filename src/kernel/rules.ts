@@ -59,9 +59,10 @@ const PLAIN_ATTRIBUTES: ReadonlySet<number> = new Set([
   FRA_PROTOCOL,
 ]);
 
-/** All rules of both families, in the kernel's order: by priority. Throws AgentError `kernel-refused`. */
-export function dumpRules(rtnetlink: Rtnetlink): Promise<Rule[]> {
+/** All rules of both families, in the kernel's order: by priority. Throws AgentError `answer-lost`. */
+export function dumpRules(rtnetlink: Rtnetlink): Promise<readonly Rule[]> {
   return dumpFamilies(rtnetlink, {
+    name: 'rules',
     messageType: RTM_GETRULE,
     fixedBytes: FIB_RULE_HDR_BYTES,
     decode: decodeRule,

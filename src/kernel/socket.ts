@@ -9,14 +9,8 @@
 import { constants, endianness } from 'node:os';
 import { RawNetlinkSocket } from 'netlink/dist/raw.js';
 import { AgentError, errorMessage } from '../errors.ts';
-import {
-  type KernelMessage,
-  type KernelRequest,
-  messageBytes,
-  readS32,
-  splitMessages,
-  writeMessage,
-} from './codec.ts';
+import { answersIn, encodeDatagram, SEND_BYTES, splitBatches } from './batches.ts';
+import { type KernelMessage, type KernelRequest, readS32, splitMessages } from './codec.ts';
 
 export type KernelAnswer = { readonly body: Uint8Array } | { readonly errno: number };
 
@@ -25,15 +19,15 @@ export interface Rtnetlink {
   readonly port: number;
   /**
    * All objects of a kind: the bodies of the answers. Several dumps may be asked for at once.
-   * Throws AgentError `kernel-refused` (an error of the kernel, no consistent answer, no answer in time).
+   * Throws AgentError `answer-lost` (an error of the kernel, no consistent answer, no answer in time).
    */
   dump(messageType: number, body: Uint8Array): Promise<Uint8Array[]>;
   /**
    * Makes the changes in their order, each whether or not those before it failed; answers an errno for each, 0 for done.
-   * Throws AgentError `kernel-refused` when the kernel's answer is lost: then what was done is unknown.
+   * Throws AgentError `answer-lost`: then what was done is unknown.
    */
   transact(requests: readonly KernelRequest[]): Promise<readonly number[]>;
-  /** One question with one answer: an object, or the errno with which the kernel refuses. Throws AgentError `kernel-refused` when it is lost. */
+  /** One question with one answer: an object, or the errno with which the kernel refuses. Throws AgentError `answer-lost`. */
   ask(request: KernelRequest): Promise<KernelAnswer>;
   /** Gives up what is under way. The socket can't be used again. */
   close(): void;
@@ -44,7 +38,6 @@ const NETLINK_ROUTE = 0;
 const NETLINK_NETFILTER = 12;
 const NLMSG_ERROR = 2;
 const NLMSG_DONE = 3;
-const NLM_F_REQUEST = 0x01;
 const NLM_F_ACK = 0x04;
 /** In an answer: the objects changed while they were listed. */
 const NLM_F_DUMP_INTR = 0x10;
@@ -52,21 +45,16 @@ const NLM_F_DUMP = 0x300;
 
 /** Asked for; the kernel grants at most twice net.core.rmem_max, 416 KiB by default. */
 const RECEIVE_BUFFER_BYTES = 1024 * 1024;
-/** A send is copied into one piece of kernel memory. Up to 32 KiB, header included, such a piece is always to be had (PAGE_ALLOC_COSTLY_ORDER); kernel 3.10 has no way around it. */
-const SEND_BYTES = 32 * 1024 - 512;
-/**
- * Each failed request is answered, with a copy of the request, before the first answer can be read, so they must fit the receive
- * buffer all together or are lost. A bound of what one takes there: a 512 byte piece for the data and as much again for its bookkeeping.
- */
-const ANSWER_BYTES = 1280;
 const ANSWER_DEADLINE_MS = 5_000;
-/** Dumps of a table that somebody is rewriting. */
-const DUMP_ATTEMPTS = 8;
+/** Dumps of a table that somebody is rewriting, and questions whose answer is lost. */
+const ATTEMPTS = 8;
 
 /** An exchange that awaits answers. */
 interface Pending {
   /** Returns true with the last answer. */
   readonly take: (message: KernelMessage) => boolean;
+  /** The kernel has dropped answers for want of memory. */
+  readonly onOverrun: (error: Error) => void;
   readonly settle: (error?: AgentError) => void;
   answers: number;
 }
@@ -107,21 +95,24 @@ class RtnetlinkSocket implements Rtnetlink {
   constructor(socket: RawNetlinkSocket) {
     this.#socket = socket;
     this.port = socket.address().port;
-    this.#batchRequests = Math.floor(socket.getRecvBufferSize() / ANSWER_BYTES);
+    this.#batchRequests = answersIn(socket.getRecvBufferSize());
     socket.unref();
     socket.on('message', (datagram, sender) => {
       if (sender.port === 0) this.#receive(datagram);
     });
-    socket.on('error', (error) => this.#fail(error.message, error));
+    socket.on('error', (error) => {
+      if (isOverrun(error)) this.#pending?.onOverrun(error);
+      else this.#fail(error.message, error);
+    });
   }
 
   dump(messageType: number, body: Uint8Array): Promise<Uint8Array[]> {
     return this.#alone(async () => {
-      for (let attempt = 1; attempt <= DUMP_ATTEMPTS; attempt += 1) {
+      for (let attempt = 1; attempt <= ATTEMPTS; attempt += 1) {
         const bodies = await this.#dumpOnce({ type: messageType, flags: NLM_F_DUMP, body });
         if (bodies !== undefined) return bodies;
       }
-      throw lost(`the objects of dump ${messageType} changed during each of ${DUMP_ATTEMPTS} attempts`);
+      throw lost(`the objects of dump ${messageType} changed during each of ${ATTEMPTS} attempts`);
     });
   }
 
@@ -136,14 +127,13 @@ class RtnetlinkSocket implements Rtnetlink {
 
   ask(request: KernelRequest): Promise<KernelAnswer> {
     return this.#alone(async () => {
-      const answers: KernelAnswer[] = [];
-      await this.#exchange([request], ({ type, body }) => {
-        answers.push(type === NLMSG_ERROR ? { errno: 0 - readS32(body) } : { body });
-        return true;
-      });
-      const [answer] = answers;
-      if (answer === undefined) throw lost(`no answer to question ${request.type}`);
-      return answer;
+      for (let attempt = 1; ; attempt += 1) {
+        try {
+          return await this.#askOnce(request);
+        } catch (error) {
+          if (attempt === ATTEMPTS || !(error instanceof AgentError) || !isOverrun(error.cause)) throw error;
+        }
+      }
     });
   }
 
@@ -162,11 +152,22 @@ class RtnetlinkSocket implements Rtnetlink {
     return result;
   }
 
+  async #askOnce(request: KernelRequest): Promise<KernelAnswer> {
+    const answers: KernelAnswer[] = [];
+    await this.#exchange([request], ({ type, body }) => {
+      answers.push(type === NLMSG_ERROR ? { errno: 0 - readS32(body) } : { body });
+      return true;
+    });
+    const [answer] = answers;
+    if (answer === undefined) throw lost(`no answer to question ${request.type}`);
+    return answer;
+  }
+
   /** undefined when the objects changed meanwhile. */
   async #dumpOnce(request: KernelRequest): Promise<Uint8Array[] | undefined> {
     const bodies: Uint8Array[] = [];
     const outcome = { isInterrupted: false, errno: 0 };
-    await this.#exchange([request], ({ type, flags, body }) => {
+    const take = ({ type, flags, body }: KernelMessage): boolean => {
       outcome.isInterrupted ||= (flags & NLM_F_DUMP_INTR) !== 0;
       if (type === NLMSG_ERROR || type === NLMSG_DONE) {
         outcome.errno = body.length === 0 ? 0 : 0 - readS32(body);
@@ -174,7 +175,12 @@ class RtnetlinkSocket implements Rtnetlink {
       }
       bodies.push(body);
       return false;
-    });
+    };
+    // Read to its end: the kernel refuses another dump before.
+    const onOverrun = (): void => {
+      outcome.isInterrupted = true;
+    };
+    await this.#exchange([request], take, onOverrun);
     const { isInterrupted, errno } = outcome;
     // A kernel without a family (ipv6.disable=1) has no objects of it.
     if (errno === constants.errno.EAFNOSUPPORT || errno === constants.errno.EOPNOTSUPP) return [];
@@ -201,6 +207,7 @@ class RtnetlinkSocket implements Rtnetlink {
   #exchange(
     requests: readonly KernelRequest[],
     take: (message: KernelMessage, index: number) => boolean,
+    onOverrun = (error: Error): void => this.#fail(error.message, error),
   ): Promise<void> {
     if (this.#closed) return Promise.reject(lost('the socket is closed'));
     const first = this.#sequence;
@@ -212,6 +219,7 @@ class RtnetlinkSocket implements Rtnetlink {
           const index = (message.sequence - first) >>> 0;
           return index < requests.length && take(message, index);
         },
+        onOverrun,
         settle: (error) => {
           clearTimeout(timer);
           this.#pending = null;
@@ -268,39 +276,15 @@ class RtnetlinkSocket implements Rtnetlink {
   }
 }
 
-/** Batches that the kernel can take in one send, and whose answers all fit the receive buffer. */
-function splitBatches(requests: readonly KernelRequest[], maxRequests: number): KernelRequest[][] {
-  const batches: KernelRequest[][] = [];
-  let batch: KernelRequest[] = [];
-  let bytes = 0;
-  for (const request of requests) {
-    const size = messageBytes(request);
-    if (batch.length > 0 && (batch.length >= maxRequests || bytes + size > SEND_BYTES)) {
-      batches.push(batch);
-      batch = [];
-      bytes = 0;
-    }
-    batch.push(request);
-    bytes += size;
-  }
-  if (batch.length > 0) batches.push(batch);
-  return batches;
-}
-
-function encodeDatagram(requests: readonly KernelRequest[], firstSequence: number): Buffer {
-  const datagram = Buffer.alloc(requests.reduce((bytes, request) => bytes + messageBytes(request), 0));
-  let offset = 0;
-  for (const [index, request] of requests.entries()) {
-    const numbered = { ...request, flags: request.flags | NLM_F_REQUEST };
-    offset = writeMessage(datagram, offset, numbered, (firstSequence + index) >>> 0);
-  }
-  return datagram;
-}
-
 function unavailable(problem: string, cause?: unknown): AgentError {
   return new AgentError('kernel-unavailable', `opening a rtnetlink socket: ${problem}`, { cause });
 }
 
+/** The receive buffer was full, or there was no memory for a message. */
+function isOverrun(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'ENOBUFS';
+}
+
 function lost(problem: string, cause?: unknown): AgentError {
-  return new AgentError('kernel-refused', `talking to the kernel over rtnetlink: ${problem}`, { cause });
+  return new AgentError('answer-lost', `talking to the kernel over rtnetlink: ${problem}`, { cause });
 }

@@ -1,11 +1,13 @@
 /** The neutral model, written down by the operator: for clouds without a provider, for tests, and for trying things out. */
 import * as v from 'valibot';
 import { AgentError, errorMessage } from '../errors.ts';
+import { createMemo } from '../model/memo.ts';
 import {
   type InstanceMetadata,
   type InvalidNic,
   type NicMetadata,
   nicContradiction,
+  withoutSharedAddresses,
 } from '../model/metadata.ts';
 import {
   type Family,
@@ -55,11 +57,18 @@ export interface FileOptions {
 }
 
 export function createFileProvider({ path, root }: FileOptions): MetadataProvider {
+  const memo = createMemo();
+  const fetch = async (): Promise<InstanceMetadata> => {
+    const bytes = await readFile(path, root);
+    return memo.of('file', [Buffer.from(bytes).toString('latin1')], () => parseMetadataFile(bytes, path));
+  };
   return {
     name: 'file',
+    retryAfterMs: () => 0,
     // The file knows none.
     publicAddresses: () => Promise.resolve(new Map()),
-    fetch: async () => parseMetadataFile(await readFile(path, root), path),
+    fetch,
+    refresh: fetch,
     close: () => undefined,
   };
 }
@@ -92,7 +101,12 @@ export function parseMetadataFile(bytes: string | Uint8Array, name: string): Ins
   const all = [...readings.values()];
   const nics = all.filter((reading) => 'addresses' in reading);
   const invalid = all.filter((reading) => 'problem' in reading);
-  return { instanceId, primaryMac, nics: sortByMac(nics), invalid: sortByMac(invalid) };
+  return withoutSharedAddresses({
+    instanceId,
+    primaryMac,
+    nics: sortByMac(nics),
+    invalid: sortByMac(invalid),
+  });
 }
 
 function readNic(file: YamlFile, name: string, index: number, mac: MacAddress): NicMetadata | InvalidNic {

@@ -5,6 +5,7 @@
 import http from 'node:http';
 import { collectAnswer, type HttpAnswer, unreachable } from './http-answer.ts';
 import { createLookup } from './lookup.ts';
+import { ANY_WAY, type PrimaryWay } from './primary-way.ts';
 
 /** Enough to read two ENIs at once; few enough to be polite to a service without documented limits. */
 const MAX_CONNECTIONS = 4;
@@ -12,6 +13,8 @@ const MAX_CONNECTIONS = 4;
 export interface HttpClient {
   /** Never rejects. `deadline` is a performance.now(): queueing, repeating and receiving are all over by then. */
   get(url: URL, deadline: number): Promise<HttpAnswer>;
+  /** Milliseconds for which the server of that URL wants to be left alone; 0 when it does not. Nothing holds a request back. */
+  retryAfterMs(url: URL): number;
   /** Closes all idle connections but one per server. Between the requests of one reading they are all kept. */
   rest(): void;
   close(): void;
@@ -19,19 +22,25 @@ export interface HttpClient {
 
 interface Exchange {
   readonly answer: HttpAnswer;
-  /** Why the answer is not the last word: the kept-alive connection was gone already, or the body had no length. */
-  readonly doubt?: 'stale-connection' | 'no-length';
+  /** Why the answer is not the last word: the kept-alive connection was gone already, the body had no length, or our end no address. */
+  readonly doubt?: 'stale-connection' | 'no-length' | 'no-such-source';
 }
 
 interface Sender {
   readonly agent: http.Agent;
   readonly timeoutMs: number;
+  readonly way: PrimaryWay;
   /** Cancels each exchange under way. */
   readonly underWay: Set<() => void>;
 }
 
-/** `timeoutMs` bounds one request from the connection that it is given to the last byte of its body, dripping or not. */
-export function createHttpClient({ timeoutMs }: { readonly timeoutMs: number }): HttpClient {
+export interface HttpOptions {
+  /** Of one request, from the connection that it is given to the last byte of its body, dripping or not. */
+  readonly timeoutMs: number;
+  readonly way?: PrimaryWay;
+}
+
+export function createHttpClient({ timeoutMs, way = ANY_WAY }: HttpOptions): HttpClient {
   const agent = new http.Agent({
     keepAlive: true,
     maxSockets: MAX_CONNECTIONS,
@@ -39,9 +48,16 @@ export function createHttpClient({ timeoutMs }: { readonly timeoutMs: number }):
     // The look-up gives one address.
     autoSelectFamily: false,
   });
-  const sender: Sender = { agent, timeoutMs, underWay: new Set() };
+  const sender: Sender = { agent, timeoutMs, way, underWay: new Set() };
+  const restUntil = new Map<string, number>();
   return {
-    get: (url, deadline) => get(sender, url, deadline),
+    get: async (url, deadline) => {
+      const answer = await get(sender, url, deadline);
+      if (answer.kind === 'error' && answer.retryAfterMs !== undefined)
+        restUntil.set(url.origin, performance.now() + answer.retryAfterMs);
+      return answer;
+    },
+    retryAfterMs: ({ origin }) => Math.max(0, (restUntil.get(origin) ?? 0) - performance.now()),
     rest() {
       for (const idle of Object.values(agent.freeSockets)) {
         for (const socket of idle?.slice(1) ?? []) socket.destroy();
@@ -58,6 +74,11 @@ async function get(sender: Sender, url: URL, deadline: number): Promise<HttpAnsw
   const first = await exchange(sender, url, deadline);
   // A server may close an idle connection at the moment we use it; the next attempt gets another one.
   if (first.doubt === 'stale-connection') return get(sender, url, deadline);
+  // At boot the answer of the last life may know the address before the kernel does.
+  if (first.doubt === 'no-such-source') {
+    sender.way.refused();
+    return get(sender, url, deadline);
+  }
   if (first.doubt === undefined) return first.answer;
   // A body that ends where the connection ends cannot be told from one that broke off (RFC 9112, 8): ask twice.
   const { answer } = await exchange(sender, url, deadline);
@@ -72,7 +93,10 @@ async function get(sender: Sender, url: URL, deadline: number): Promise<HttpAnsw
 
 function exchange(sender: Sender, url: URL, deadline: number): Promise<Exchange> {
   return new Promise((resolve) => {
-    const request = http.get(url, { agent: sender.agent, headers: { 'user-agent': 'eni-agent' } });
+    const { agent, way } = sender;
+    const localAddress = way.source();
+    const from = localAddress === undefined ? {} : { localAddress };
+    const request = http.get(url, { agent, ...from, headers: { 'user-agent': 'eni-agent' } });
     const settle = (result: Exchange) => {
       clearTimeout(timer);
       sender.underWay.delete(cancel);
@@ -92,27 +116,43 @@ function exchange(sender: Sender, url: URL, deadline: number): Promise<Exchange>
       clearTimeout(timer);
       timer = arm(Math.min(sender.timeoutMs, timeUntil(deadline)));
     });
-    request.on('error', (error: NodeJS.ErrnoException) => settle(brokenRequest(request, error)));
+    request.on('error', (error: NodeJS.ErrnoException) =>
+      settle(brokenRequest(request, error, localAddress)),
+    );
     request.once('response', (response) => {
-      const hasLength = 'content-length' in response.headers || 'transfer-encoding' in response.headers;
-      collectAnswer(response, (answer) => {
-        if (!response.complete) return abandon(answer);
-        settle(hasLength || answer.kind !== 'body' ? { answer } : { answer, doubt: 'no-length' });
-      });
+      // After the last byte the socket may be another request's.
+      const { localAddress: here, remoteAddress: there } = response.socket;
+      const conclude = async (answer: HttpAnswer): Promise<void> => {
+        const problem = await way.doubt({ localAddress: here, remoteAddress: there });
+        if (problem === undefined) settle(withDoubt(response, answer));
+        else abandon(unreachable(problem));
+      };
+      collectAnswer(response, (answer) => (response.complete ? void conclude(answer) : abandon(answer)));
     });
   });
+}
+
+function withDoubt({ headers }: http.IncomingMessage, answer: HttpAnswer): Exchange {
+  const hasLength = 'content-length' in headers || 'transfer-encoding' in headers;
+  return hasLength || answer.kind !== 'body' ? { answer } : { answer, doubt: 'no-length' };
 }
 
 function timeUntil(deadline: number): number {
   return Math.max(0, deadline - performance.now());
 }
 
-function brokenRequest(request: http.ClientRequest, error: NodeJS.ErrnoException): Exchange {
+function brokenRequest(
+  request: http.ClientRequest,
+  error: NodeJS.ErrnoException,
+  localAddress: string | undefined,
+): Exchange {
   const { code = '', message } = error;
   const problem = message.includes(code) ? message : `${message} (${code})`;
   if (error.code?.startsWith('HPE_'))
     return { answer: { kind: 'error', code: 'metadata-malformed', problem: `no HTTP: ${problem}` } };
   const answer = unreachable(problem);
+  if (error.code === 'EADDRNOTAVAIL' && localAddress !== undefined)
+    return { answer, doubt: 'no-such-source' };
   const isStale = request.reusedSocket && (error.code === 'ECONNRESET' || error.code === 'EPIPE');
   return isStale ? { answer, doubt: 'stale-connection' } : { answer };
 }

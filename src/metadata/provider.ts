@@ -12,6 +12,16 @@ export interface MetadataProvider {
    * contradicts itself or is no metadata), `config-untrusted` (a file that others than root can write).
    */
   fetch(): Promise<InstanceMetadata>;
+  /**
+   * The same, and cheaper: asks for the ENIs and their addresses, but for what an ENI keeps for life (its primary address, its subnet, its
+   * gateway; docs/decisions/0021) only each sixth time, after a failure, and where addresses have changed.
+   */
+  refresh(): Promise<InstanceMetadata>;
+  /**
+   * Milliseconds for which the service asked to be left alone (at most 60 s), 0 when it did not: of the endpoint that answered the last
+   * fetch, or the longest of all when none did. A fetch asks all the same.
+   */
+  retryAfterMs(): number;
   /** By private address; of an ENI of the last fetch. Only for people to read. Rejects with an AgentError as `fetch` does. */
   publicAddresses(nic: NicMetadata): Promise<ReadonlyMap<IpAddress, IpAddress>>;
   /** Ends what is under way (a running fetch rejects) and closes the idle connection. */

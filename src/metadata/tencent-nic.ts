@@ -1,4 +1,4 @@
-/** One ENI of Tencent's metadata: four requests, whatever the number of its addresses. */
+/** One ENI of Tencent's metadata: four requests, whatever the number of its addresses, and one when these are as before. */
 import { AgentError } from '../errors.ts';
 import { type NicMetadata, nicContradiction } from '../model/metadata.ts';
 import { familyOf, type IpAddress, type MacAddress, parseIpAddress, parseNetmask } from '../model/net.ts';
@@ -7,11 +7,19 @@ import { malformed, parseListing, parseValue, type Reader } from './reader.ts';
 
 /**
  * `path` is the ENI's directory in the spelling that the listing returned (URLs are case-sensitive), with its slash.
- * Rejects with an AgentError if anything is missing or wrong: a part of an ENI's addresses is never an answer.
+ * `known`: what it was, for one that has kept its addresses. Rejects with an AgentError if anything is missing or wrong: a part of an
+ * ENI's addresses is never an answer.
  */
-export async function readNic(reader: Reader, path: string, mac: MacAddress): Promise<NicMetadata> {
+export async function readNic(
+  reader: Reader,
+  path: string,
+  mac: MacAddress,
+  known: NicMetadata | undefined,
+): Promise<NicMetadata> {
+  const early = known === undefined ? undefined : await readAddresses(reader, `${path}local-ipv4s/`);
+  if (known !== undefined && early !== undefined && hasAddresses(known, early)) return known;
   const [listed, primary] = await Promise.all([
-    readAddresses(reader, `${path}local-ipv4s/`),
+    early ?? readAddresses(reader, `${path}local-ipv4s/`),
     readValue(reader, `${path}primary-local-ipv4`, parseIpv4, 'an IPv4 address'),
   ]);
   if (!listed.includes(primary)) {
@@ -30,6 +38,10 @@ export async function readNic(reader: Reader, path: string, mac: MacAddress): Pr
   const contradiction = nicContradiction(nic);
   if (contradiction !== undefined) throw new AgentError('metadata-malformed', `${path}: ${contradiction}`);
   return nic;
+}
+
+function hasAddresses({ addresses }: NicMetadata, listed: readonly IpAddress[]): boolean {
+  return addresses.length === listed.length && addresses.every(({ address }) => listed.includes(address));
 }
 
 async function readAddresses(reader: Reader, path: string): Promise<IpAddress[]> {

@@ -1,65 +1,119 @@
 /** Tencent Cloud: plain GETs of one value or listing each, https://www.tencentcloud.com/document/product/213/4934. */
 import { AgentError, type ErrorCode } from '../errors.ts';
-import type { InstanceMetadata, InvalidNic, NicMetadata } from '../model/metadata.ts';
-import { type IpAddress, type MacAddress, parseMacAddress } from '../model/net.ts';
+import type { InstanceMetadata, NicMetadata } from '../model/metadata.ts';
+import type { IpAddress } from '../model/net.ts';
+import { type Belief, createBelief } from './belief.ts';
 import { createHttpClient, type HttpClient } from './http.ts';
-import { sortByMac } from './order.ts';
+import { ANY_WAY, type PrimaryWay } from './primary-way.ts';
 import type { MetadataProvider } from './provider.ts';
-import { createReader, malformed, parseListing, parseValue, type Reader } from './reader.ts';
-import { readNic } from './tencent-nic.ts';
+import { createReader } from './reader.ts';
+import { BASE_PATH, type EndpointAnswer, MACS, readConsistently } from './tencent-endpoint.ts';
 import { readPublicAddresses } from './tencent-public.ts';
 
-const BASE_PATH = '/latest/meta-data/';
-const MACS = 'network/interfaces/macs/';
-const INSTANCE_ID = /^[A-Za-z0-9._-]{1,64}$/;
-
-/** An ENI asks two things at once, and the client has four connections. So no ENI queues behind one that hangs. */
-const NICS_AT_A_TIME = 2;
-
-/**
- * One endpoint has at most this many request timeouts in all, however many of its ENIs hang: one for the first three
- * requests, and four for seven of eight ENIs that never answer. What is not read by then is invalid; what was read is kept.
- */
-const TIMEOUTS_PER_ENDPOINT = 5;
+/** One reading in so many asks for what an ENI keeps for life, too: at the default interval once a minute. */
+const WHOLE_EVERY = 6;
 
 export interface TencentOptions {
   /** `http://host[:port]`, in the order to try them. */
   readonly endpoints: readonly string[];
   /** Of one request. */
   readonly timeoutMs: number;
+  readonly way?: PrimaryWay;
+  /** The last good answer of an earlier process. */
+  readonly recall?: () => InstanceMetadata | undefined;
 }
 
-/** The next endpoint is asked when a reading failed as a whole; the one that worked is the first of the next fetch. */
-export function createTencentProvider({ endpoints, timeoutMs }: TencentOptions): MetadataProvider {
-  const client = createHttpClient({ timeoutMs });
-  let lastGood: string | undefined;
-  let spellings: ReadonlyMap<MacAddress, string> = new Map();
+/** The next endpoint is asked when a reading failed as a whole; the one that worked is the first of the next reading. */
+export function createTencentProvider(options: TencentOptions): MetadataProvider {
+  return new TencentProvider(options);
+}
 
-  async function fetch(): Promise<InstanceMetadata> {
-    const failures: EndpointFailure[] = [];
-    for (const endpoint of new Set(lastGood === undefined ? endpoints : [lastGood, ...endpoints])) {
-      try {
-        const answer = await readEndpoint(client, endpoint, timeoutMs);
-        lastGood = endpoint;
-        spellings = answer.spellings;
-        return answer.metadata;
-      } catch (error) {
-        if (!(error instanceof AgentError)) throw error;
-        failures.push({ endpoint, error });
-      }
-    }
-    throw everyEndpointFailed(failures);
+class TencentProvider implements MetadataProvider {
+  readonly name = 'tencent';
+  readonly #endpoints: readonly string[];
+  readonly #timeoutMs: number;
+  readonly #client: HttpClient;
+  readonly #belief: Belief;
+  #lastGood: string | undefined;
+  /** The last reading has, or the one under way has not ended yet. */
+  #hasFailed = false;
+  #latest: EndpointAnswer | undefined;
+  /** Readings since the last that asked for everything. */
+  #sinceWhole = 0;
+
+  constructor({ endpoints, timeoutMs, way = ANY_WAY, recall = () => undefined }: TencentOptions) {
+    this.#endpoints = endpoints;
+    this.#timeoutMs = timeoutMs;
+    this.#client = createHttpClient({ timeoutMs, way });
+    this.#belief = createBelief({ way, recall, where: MACS });
   }
 
-  async function publicAddresses(nic: NicMetadata): Promise<ReadonlyMap<IpAddress, IpAddress>> {
-    const spelling = spellings.get(nic.mac);
-    if (lastGood === undefined || spelling === undefined) return new Map();
-    const reader = createReader(client, new URL(BASE_PATH, lastGood), performance.now() + timeoutMs);
+  fetch(): Promise<InstanceMetadata> {
+    return this.#read(undefined);
+  }
+
+  refresh(): Promise<InstanceMetadata> {
+    const isWhole = this.#hasFailed || this.#sinceWhole + 1 >= WHOLE_EVERY;
+    return this.#read(isWhole ? undefined : this.#latest?.metadata);
+  }
+
+  retryAfterMs(): number {
+    const lastGood = this.#hasFailed ? undefined : this.#lastGood;
+    const asked = lastGood === undefined ? this.#endpoints : [lastGood];
+    return Math.max(...asked.map((endpoint) => this.#client.retryAfterMs(new URL(endpoint))));
+  }
+
+  async publicAddresses(nic: NicMetadata): Promise<ReadonlyMap<IpAddress, IpAddress>> {
+    const spelling = this.#latest?.spellings.get(nic.mac);
+    if (this.#lastGood === undefined || spelling === undefined) return new Map();
+    const deadline = performance.now() + this.#timeoutMs;
+    const reader = createReader(this.#client, new URL(BASE_PATH, this.#lastGood), deadline);
     return readPublicAddresses(reader, `${MACS}${spelling}/`, nic);
   }
 
-  const fetchAndRest = () => fetch().finally(() => client.rest());
-  return { name: 'tencent', fetch: fetchAndRest, publicAddresses, close: () => client.close() };
+  close(): void {
+    this.#belief.close();
+    this.#client.close();
+  }
+
+  async #read(known: InstanceMetadata | undefined): Promise<InstanceMetadata> {
+    const lastGood = this.#lastGood;
+    this.#hasFailed = true;
+    try {
+      const inOrder = new Set(lastGood === undefined ? this.#endpoints : [lastGood, ...this.#endpoints]);
+      const { endpoint, answer } = await firstAnswer(inOrder, (each) =>
+        this.#readAt(each, each === lastGood ? known : undefined),
+      );
+      this.#hasFailed = false;
+      this.#sinceWhole = known === undefined || endpoint !== lastGood ? 0 : this.#sinceWhole + 1;
+      this.#lastGood = endpoint;
+      this.#latest = answer;
+      return answer.metadata;
+    } finally {
+      this.#client.rest();
+    }
+  }
+
+  #readAt(endpoint: string, known: InstanceMetadata | undefined): Promise<EndpointAnswer> {
+    const source = { client: this.#client, endpoint, timeoutMs: this.#timeoutMs };
+    return this.#belief.in(() => readConsistently(source, known));
+  }
+}
+
+async function firstAnswer(
+  endpoints: ReadonlySet<string>,
+  read: (endpoint: string) => Promise<EndpointAnswer>,
+): Promise<{ readonly endpoint: string; readonly answer: EndpointAnswer }> {
+  const failures: EndpointFailure[] = [];
+  for (const endpoint of endpoints) {
+    try {
+      return { endpoint, answer: await read(endpoint) };
+    } catch (error) {
+      if (!(error instanceof AgentError)) throw error;
+      failures.push({ endpoint, error });
+    }
+  }
+  throw everyEndpointFailed(failures);
 }
 
 interface EndpointFailure {
@@ -77,68 +131,4 @@ function everyEndpointFailed(failures: readonly EndpointFailure[]): AgentError {
   return new AgentError(code, `reading the instance metadata: ${problems.join('; ')}${advice}`, {
     details: { endpoints: failures.map(({ endpoint }) => endpoint) },
   });
-}
-
-interface EndpointAnswer {
-  readonly metadata: InstanceMetadata;
-  /** Of each MAC, to ask for it again. */
-  readonly spellings: ReadonlyMap<MacAddress, string>;
-}
-
-async function readEndpoint(
-  client: HttpClient,
-  endpoint: string,
-  timeoutMs: number,
-): Promise<EndpointAnswer> {
-  const deadline = performance.now() + timeoutMs * TIMEOUTS_PER_ENDPOINT;
-  const reader = createReader(client, new URL(BASE_PATH, endpoint), deadline);
-  const [primaryMac, instanceId, listing] = await Promise.all([
-    readPrimaryMac(reader),
-    readInstanceId(reader),
-    readMacs(reader),
-  ]);
-  if (!listing.has(primaryMac)) {
-    throw new AgentError('metadata-malformed', `${MACS}: primary MAC ${primaryMac} is not in the list`);
-  }
-  const nics: NicMetadata[] = [];
-  const invalid: InvalidNic[] = [];
-  async function sortIn(mac: MacAddress, spelling: string): Promise<void> {
-    try {
-      nics.push(await readNic(reader, `${MACS}${spelling}/`, mac));
-    } catch (error) {
-      if (!(error instanceof AgentError)) throw error;
-      invalid.push({ mac, problem: error.message });
-    }
-  }
-  const queue = listing.entries();
-  async function work(): Promise<void> {
-    for (const [mac, spelling] of queue) await sortIn(mac, spelling);
-  }
-  await Promise.all(Array.from({ length: NICS_AT_A_TIME }, work));
-  return {
-    metadata: { instanceId, primaryMac, nics: sortByMac(nics), invalid: sortByMac(invalid) },
-    spellings: listing,
-  };
-}
-
-async function readPrimaryMac(reader: Reader): Promise<MacAddress> {
-  return parseValue('mac', await reader.required('mac'), parseMacAddress, 'a MAC');
-}
-
-/** Null when the cloud gives none (404); that it could not be read is no such answer. */
-async function readInstanceId(reader: Reader): Promise<string | null> {
-  const text = await reader.optional('instance-id');
-  if (text === null) return null;
-  return parseValue('instance-id', text, (id) => (INSTANCE_ID.test(id) ? id : undefined), 'an instance id');
-}
-
-/** Each MAC with the spelling to ask for it. One bad entry voids the listing: nobody knows which ENI it stands for. */
-async function readMacs(reader: Reader): Promise<Map<MacAddress, string>> {
-  const spellings = new Map<MacAddress, string>();
-  for (const entry of parseListing(MACS, await reader.required(MACS), 'a list of MACs')) {
-    const mac = parseMacAddress(entry);
-    if (mac === undefined) throw malformed(MACS, entry, 'a MAC');
-    if (!spellings.has(mac)) spellings.set(mac, entry);
-  }
-  return spellings;
 }

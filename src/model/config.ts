@@ -2,8 +2,17 @@
 import type { Cidr, IfName, InterfaceAddress, IpAddress, MacAddress } from './net.ts';
 
 export type ProviderName = 'auto' | 'tencent' | 'file';
-export type Backend = 'network-scripts' | 'none';
-export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'silent';
+/** What brings the files of an interface up at boot: which files there are, and in which form. */
+export const BACKENDS = [
+  'network-scripts',
+  'networkmanager-ifcfg',
+  'networkmanager-keyfile',
+  'none',
+] as const;
+export type Backend = (typeof BACKENDS)[number];
+/** From the least important on. */
+export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'silent'] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
 
 /** All given keys must hold. */
 export interface InterfaceMatch {

@@ -1,4 +1,5 @@
 /** What should be, for each NIC that the agent manages, and what it puts off and why. */
+import type { Backend } from './config.ts';
 import type { RouteType } from './host.ts';
 import type { ConnectionMark, FirewallMark } from './mark.ts';
 import type { Cidr, Family, IfName, InterfaceAddress, IpAddress, MacAddress } from './net.ts';
@@ -117,6 +118,15 @@ export interface NicProblem {
   readonly isGone?: boolean;
   /** Only its connection marks: everything else of it is as it should be. */
   readonly isAboutMarks?: boolean;
+  /** Only the distribution's files: the kernel has what it should. */
+  readonly isAboutFiles?: boolean;
+}
+
+/** What will bring the network up at the next boot. */
+export interface BackendChoice {
+  readonly backend: Backend;
+  /** What speaks for it, in words. */
+  readonly evidence: readonly string[];
 }
 
 export interface DesiredState {
@@ -124,4 +134,5 @@ export interface DesiredState {
   readonly interfaces: readonly DesiredInterface[];
   readonly deferrals: readonly Deferral[];
   readonly problems: readonly NicProblem[];
+  readonly backend: BackendChoice;
 }

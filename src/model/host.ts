@@ -8,6 +8,8 @@ export interface LinkAddress extends InterfaceAddress {
   readonly scope: 'global' | 'other';
   /** IPv6: another host of the subnet has it, and the kernel does not use it (IFA_F_DADFAILED). */
   readonly duplicate: boolean;
+  /** It ends by itself: by DHCP, or by a router's advertisement. */
+  readonly leased?: boolean;
 }
 
 export interface Link {
@@ -71,7 +73,33 @@ export interface Rule {
 export interface HostFile {
   /** Path below the root directory, as the distribution knows it: `/etc/sysconfig/network-scripts/ifcfg-eth1`. */
   readonly path: string;
+  /** '' also for what is no regular file, or cannot be read. */
   readonly content: string;
+  /** It is there, but whose it is the state alone can tell. */
+  readonly isUnreadable?: boolean;
+}
+
+export interface NetworkManagerFacts {
+  /** `1.40.16`; null when its files do not tell. */
+  readonly version: string | null;
+  /** Its plugin for ifcfg files is installed. */
+  readonly readsIfcfg: boolean;
+  /** It is started at boot, or has run since. */
+  readonly isInUse: boolean;
+}
+
+/** What of the distribution's network configuration is installed, as far as files tell. */
+export interface Distribution {
+  /** /etc/sysconfig/network-scripts */
+  readonly hasScriptsFolder: boolean;
+  /** ifup and its helpers, which read the files of that folder. */
+  readonly hasNetworkScripts: boolean;
+  /** network.service brings them up at boot. */
+  readonly isNetworkServiceEnabled: boolean;
+  /** null where it is not installed. */
+  readonly networkManager: NetworkManagerFacts | null;
+  /** Of Enterprise Linux (PLATFORM_ID `platform:el9`, or VERSION_ID of what is like it); null when it is none, or does not tell. */
+  readonly release: number | null;
 }
 
 export interface HostState {
@@ -82,8 +110,9 @@ export interface HostState {
   /** Those of our own table of the firewall. */
   readonly marks: readonly ConnectionMark[];
   readonly files: readonly HostFile[];
-  /** The distribution's folder for network scripts exists. */
-  readonly hasNetworkScripts: boolean;
+  readonly distribution: Distribution;
+  /** Why it is not known which files there are: then none is written, and none is taken for somebody's. */
+  readonly filesProblem?: string;
   /** What container network takes the ENIs for its pods, and how we know; null without one. */
   readonly containerNetwork: string | null;
   /** net.ipv4.conf.all */

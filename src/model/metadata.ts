@@ -56,6 +56,33 @@ export function nicContradiction(nic: NicMetadata): string | undefined {
   return familyContradiction(nic, 4) ?? familyContradiction(nic, 6);
 }
 
+/**
+ * An address that two ENIs list belongs to one of them, and which one cannot be told: one of the two listings is wrong, or of
+ * another moment. Both are invalid.
+ */
+export function withoutSharedAddresses(answer: InstanceMetadata): InstanceMetadata {
+  const listers = new Map<IpAddress, MacAddress[]>();
+  for (const { mac, addresses } of answer.nics)
+    for (const { address } of addresses) listers.set(address, [...(listers.get(address) ?? []), mac]);
+  const shared = [...listers].filter(([, macs]) => macs.length > 1);
+  const problemOf = (mac: MacAddress): readonly string[] =>
+    shared.flatMap(([address, macs]) => {
+      if (!macs.includes(mac)) return [];
+      return [`${address} is listed for ${macs.filter((other) => other !== mac).join(' and ')} as well`];
+    });
+  const doubtful = answer.nics.flatMap(({ mac }): readonly InvalidNic[] => {
+    const problems = problemOf(mac);
+    return problems.length === 0 ? [] : [{ mac, problem: problems.join('; ') }];
+  });
+  if (doubtful.length === 0) return answer;
+  const macs = new Set(doubtful.map(({ mac }) => mac));
+  return {
+    ...answer,
+    nics: answer.nics.filter(({ mac }) => !macs.has(mac)),
+    invalid: [...answer.invalid, ...doubtful].toSorted((a, b) => (a.mac < b.mac ? -1 : 1)),
+  };
+}
+
 function familyContradiction(nic: NicMetadata, family: Family): string | undefined {
   const gateway = gatewayOf(nic, family);
   const primary = primaryAddress(nic, family);

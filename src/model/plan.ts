@@ -53,6 +53,14 @@ export type StepOf<Kind extends StepKind> = Kind extends StepKind
 
 export type Step = StepOf<StepKind>;
 
+export type FileStepKind = 'write-file' | 'remove-file';
+/** Of all NICs at once. */
+export type MarkStepKind = 'add-mark' | 'remove-mark';
+export type KernelStepKind = Exclude<StepKind, FileStepKind | MarkStepKind>;
+export type KernelStep = StepOf<KernelStepKind>;
+export type MarkStep = StepOf<MarkStepKind>;
+export type FileStep = StepOf<FileStepKind>;
+
 export interface Plan {
   /** In the order in which they are done. */
   readonly steps: readonly Step[];

@@ -48,6 +48,16 @@ export interface LastRun {
   readonly failures: readonly { readonly mac: MacAddress; readonly message: string }[];
 }
 
+/** Left undone until the operator says `reconfigure`, or the configuration is another one. */
+export interface Lapse {
+  /** ISO time of the rollback. */
+  readonly at: string;
+  /** Digest of the configuration that stood then. */
+  readonly configuration: string;
+  /** Keys of steps (`stepKey`). */
+  readonly steps: readonly string[];
+}
+
 export interface AgentState {
   readonly metadata: LastAnswer | null;
   readonly nics: Readonly<Record<MacAddress, NicState>>;
@@ -55,6 +65,8 @@ export interface AgentState {
   readonly released: readonly MacAddress[];
   /** The firewall may have connection marks of ours. */
   readonly hasMarks: boolean;
+  /** What was rolled back since nobody confirmed it. */
+  readonly lapsed: Lapse | null;
   readonly lastRun: LastRun | null;
 }
 
@@ -63,5 +75,6 @@ export const EMPTY_STATE: AgentState = {
   nics: {},
   released: [],
   hasMarks: false,
+  lapsed: null,
   lastRun: null,
 };

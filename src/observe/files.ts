@@ -1,46 +1,62 @@
 /** The distribution's files of all interfaces, ours and others', with the originals that we keep. */
-import { readdirSync } from 'node:fs';
-import path from 'node:path';
-import { AgentError, errorMessage } from '../errors.ts';
-import { NETWORK_SCRIPTS } from '../model/files.ts';
-import type { HostFile } from '../model/host.ts';
+import { readdirSync, statSync } from 'node:fs';
+import { errorMessage } from '../errors.ts';
+import { CONNECTIONS, isInterfaceFile, NETWORK_SCRIPTS } from '../model/files.ts';
+import type { HostFile, HostState } from '../model/host.ts';
+import { type Memo, NO_MEMO } from '../model/memo.ts';
 import { isMissing } from '../system/atomic-file.ts';
 import type { Paths } from '../system/paths.ts';
 import { readRegularFile } from '../system/read-file.ts';
 
-const INTERFACE_FILE = /^(ifcfg|route|rule|route6|rule6)-[^/]+$/;
-/** What network-scripts itself ignores (FACTS §2), except our `.orig`. */
-const IGNORED = /(~|\.bak|\.rpmnew|\.rpmorig|\.rpmsave)$/;
-/** No such file is larger; more is nobody's ifcfg and not read into memory. */
+/** No such file is larger; more is nobody's profile and not read into memory. */
 const MAXIMUM_BYTES = 256 * 1024;
 
-export interface ObservedFiles {
-  readonly files: readonly HostFile[];
-  readonly hasNetworkScripts: boolean;
-}
+/** The clock of a file's times ticks every 1 to 10 ms. */
+const SETTLED_MS = 1_000;
 
-export function observeFiles(paths: Paths): ObservedFiles {
-  try {
-    const names = readdirSync(paths.networkScripts);
-    const relevant = names.filter((name) => INTERFACE_FILE.test(name) && !IGNORED.test(name)).toSorted();
-    const files = relevant.map((name) => readHostFile(paths, name));
-    return { files: files.filter((file) => file !== undefined), hasNetworkScripts: true };
-  } catch (error) {
-    if (isMissing(error)) return { files: [], hasNetworkScripts: false };
-    throw new AgentError('file-failed', `reading ${paths.networkScripts}: ${errorMessage(error)}`, {
-      cause: error,
-    });
+type ObservedFiles = Pick<HostState, 'files' | 'filesProblem'>;
+
+export function observeFiles(paths: Paths, memo: Memo = NO_MEMO): ObservedFiles {
+  const files: HostFile[] = [];
+  for (const folder of [NETWORK_SCRIPTS, CONNECTIONS]) {
+    try {
+      files.push(...filesIn(folder, paths, memo));
+    } catch (error) {
+      if (isMissing(error)) continue;
+      return { files: [], filesProblem: `reading ${paths.below(folder)}: ${errorMessage(error)}` };
+    }
   }
+  return memo.of('files', files, () => ({ files }));
 }
 
-function readHostFile(paths: Paths, name: string): HostFile | undefined {
-  const file = path.join(paths.networkScripts, name);
-  const contractPath = `${NETWORK_SCRIPTS}/${name}`;
+function filesIn(folder: string, paths: Paths, memo: Memo): readonly HostFile[] {
+  const names = readdirSync(paths.below(folder));
+  return names
+    .map((name) => `${folder}/${name}`)
+    .filter(isInterfaceFile)
+    .toSorted()
+    .map((path) => readHostFile(path, paths, memo))
+    .filter((file) => file !== undefined);
+}
+
+function readHostFile(path: string, paths: Paths, memo: Memo): HostFile | undefined {
   try {
-    return { path: contractPath, content: readRegularFile(file, MAXIMUM_BYTES) ?? '' };
+    const file = paths.below(path);
+    return memo.of(path, [versionOf(file)], () => ({
+      path,
+      content: readRegularFile(file, MAXIMUM_BYTES) ?? '',
+    }));
   } catch (error) {
     // Gone since it was listed, or a link that leads nowhere.
     if (isMissing(error)) return undefined;
-    throw error;
+    return { path, content: '', isUnreadable: true };
   }
+}
+
+/** Another one after every write; and each time for a file so young that a second write may leave the same time on it. */
+function versionOf(file: string): unknown {
+  const { dev, ino, size, mtimeNs, ctimeNs, ctimeMs } = statSync(file, { bigint: true });
+  return Date.now() - Number(ctimeMs) > SETTLED_MS
+    ? `${dev} ${ino} ${size} ${mtimeNs} ${ctimeNs}`
+    : Symbol('young');
 }

@@ -57,6 +57,11 @@ export function describeEntry(entry: StepEntry): string {
   return reason === '' ? line : `${line} (${reason})`;
 }
 
+/** Tells a step from all others of a plan, and is the same whenever it is planned again. */
+export function stepKey(step: Step): string {
+  return `${step.mac} ${step.kind} ${describeTarget(step)}`;
+}
+
 export function describeStep(step: Step): string {
   return describeEntry(entryOf(step));
 }

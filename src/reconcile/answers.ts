@@ -12,12 +12,23 @@ export interface AnswerCount {
   readonly countedAt: number;
 }
 
+/**
+ * Whether they say the same. What is wrong with a NIC is worded by whichever of its keys failed first, and that is another one each time.
+ */
+export function isSameAnswer(one: InstanceMetadata, other: InstanceMetadata): boolean {
+  return isDeepStrictEqual(withoutWords(one), withoutWords(other));
+}
+
+function withoutWords({ invalid, ...metadata }: InstanceMetadata) {
+  return { ...metadata, invalid: invalid.map(({ mac }) => mac) };
+}
+
 export function countAnswer(
   before: AnswerCount | null,
   metadata: InstanceMetadata,
   now: number,
 ): AnswerCount {
-  if (before === null || !isDeepStrictEqual(before.metadata, metadata))
+  if (before === null || !isSameAnswer(before.metadata, metadata))
     return { metadata, count: 1, countedAt: now };
   return now - before.countedAt < ANSWER_INTERVAL_MS
     ? before

@@ -8,6 +8,7 @@ import { lookByLastAnswer } from './look.ts';
 import type { ReconcileOutcome } from './outcome.ts';
 import { type Fetched, fetchMetadata, readingOf, startingWith } from './reading.ts';
 import { type Reconciler, reconcile } from './reconcile.ts';
+import { requireNoTrial } from './trial.ts';
 
 /** Between two questions to the metadata: each pause is twice the one before, up to the longest. */
 const FIRST_PAUSE_MS = 250;
@@ -34,6 +35,7 @@ export async function boot(reconciler: Reconciler, options: BootOptions): Promis
     options.onRun(result);
     return result;
   };
+  await requireNoTrial(reconciler);
   let outcome = await run(await waitForMetadata(reconciler, options));
   const clock = createClock({
     ...options,

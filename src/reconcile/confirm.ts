@@ -2,7 +2,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Plan, Step } from '../model/plan.ts';
 import { ANSWER_INTERVAL_MS, type AnswerCount, countAnswer } from './answers.ts';
-import { type Looker, lookWhenReady, type ReadyView, type Selection } from './look.ts';
+import { type Looker, lookWhenReady, type ReadyView, type Selection, type View } from './look.ts';
 import { fetchMetadata } from './reading.ts';
 
 /** Answers that keep changing: what is not agreed on in this many is left for the next run. */
@@ -26,7 +26,7 @@ export async function confirmWithdrawals(
   let answers: AnswerCount | null =
     reading.failure === null ? countAnswer(null, reading.metadata, performance.now()) : null;
   for (let asked = 1; answers !== null && answers.count < needed && asked < limit; asked += 1) {
-    if (!hasWithdrawals(ready.view.plan)) break;
+    if (!needsConfirmation(ready.view)) break;
     await delay(ANSWER_INTERVAL_MS);
     const fetched = await fetchMetadata(looker.provider);
     if ('failure' in fetched) break;
@@ -36,8 +36,8 @@ export async function confirmWithdrawals(
   return { ...ready, isConfirmed: (answers?.count ?? 0) >= needed };
 }
 
-function hasWithdrawals({ steps }: Plan): boolean {
-  return steps.some(({ withdrawal }) => withdrawal);
+function needsConfirmation({ plan, isClone }: View): boolean {
+  return isClone || plan.steps.some(({ withdrawal }) => withdrawal);
 }
 
 /** The same plan, whose removals say that one answer is not enough for them. */

@@ -32,14 +32,15 @@ export function createLagTracker(): LagTracker {
       firstSeen = noteLinks(links, firstSeen, now);
       const macs = new Set(links.flatMap((link) => macsOf(link)));
       const left = [...goneSince, ...[...present].map((mac) => [mac, now] as const)];
-      goneSince = new Map(left.toReversed().filter(([mac]) => !macs.has(mac)));
+      // What is no ENI comes and goes as well, each container with another MAC: without an end to it they would pile up.
+      goneSince = new Map(left.toReversed().filter(([mac, since]) => !macs.has(mac) && now - since < LAG_MS));
       present = macs;
       const listed = new Set([...metadata.nics, ...metadata.invalid].map(({ mac }) => mac));
       const isRecent = (since: number | undefined): boolean => now - (since ?? now) < LAG_MS;
       const fresh = links.filter((link) => mayBeEni(link) && isRecent(firstSeen?.get(link.index)));
       return {
         newcomers: new Set(fresh.flatMap(macsOf).filter((mac) => !listed.has(mac))),
-        departed: new Set([...listed].filter((mac) => goneSince.has(mac) && isRecent(goneSince.get(mac)))),
+        departed: new Set([...listed].filter((mac) => goneSince.has(mac))),
       };
     },
   };

@@ -1,7 +1,7 @@
 /** One look: what is, what should be, and the steps between them. Changes nothing. */
 import { setTimeout as delay } from 'node:timers/promises';
-import { isDeepStrictEqual } from 'node:util';
 import { buildDesired } from '../desired/build.ts';
+import { withRebuiltNics } from '../desired/rebuilt.ts';
 import { SLOTS } from '../desired/slots.ts';
 import { AgentError } from '../errors.ts';
 import type { MetadataProvider } from '../metadata/provider.ts';
@@ -16,7 +16,17 @@ import type { Templates } from '../model/templates.ts';
 import { type Observation, type Observer, observe } from '../observe/observe.ts';
 import { type PlanOptions, planChanges } from '../plan/diff.ts';
 import { identifyState } from '../system/state-file.ts';
-import { type Fetched, type Reading, readingOf, rememberedAnswer } from './reading.ts';
+import { isSameAnswer } from './answers.ts';
+import { asClonePlan, findOrigin, withoutOrigin } from './clone.ts';
+import {
+  type Fetched,
+  isOfThisMachine,
+  type Reading,
+  readingOf,
+  rememberedAnswer,
+  trusted,
+} from './reading.ts';
+import { createUdevPatience } from './udev-patience.ts';
 
 /** What the daemon knows from one run to the next; a one-shot run knows nothing (`NO_MEMORY`). */
 export interface Memory {
@@ -39,6 +49,8 @@ export interface Looker {
   readonly provider: MetadataProvider;
   readonly observer: Observer;
   readonly config: Config;
+  /** Of the configuration's text. */
+  readonly configDigest: string;
   readonly templates: Templates;
 }
 
@@ -50,13 +62,13 @@ export interface View extends Observation {
   readonly chosen: readonly DesiredInterface[];
   /** For those that were selected. */
   readonly plan: Plan;
+  /** The state is another machine's, as far as one answer can tell: nothing is done before it is confirmed. */
+  readonly isClone: boolean;
 }
 
 /** NICs by name or MAC as the operator typed them; null for all. */
 export type Selection = readonly string[] | null;
 
-/** ARCHITECTURE, decision 7: at most this long for udev. */
-const UDEV_TIMEOUT_MS = 5_000;
 const UDEV_POLL_MS = 50;
 /** An observation is gone by that long. */
 const FRESH_MS = 100;
@@ -66,25 +78,25 @@ export function planOptions({ routing }: Config): PlanOptions {
   return { tableBase, slots: SLOTS, protocol, forwardedMask };
 }
 
-/** `trustsLinks`: udev has had its time, links that it is not done with are taken as they are. */
+/** `overdue`: udev has had its time for these, and they are taken as they are. */
 export async function look(
   looker: Looker,
   fetched: Fetched,
   selection: Selection,
-  trustsLinks = false,
+  overdue: ReadonlySet<MacAddress> = new Set(),
 ): Promise<View> {
-  return lookAt(looker, fetched, selection, await observe(looker.observer), trustsLinks);
+  return lookAt(looker, fetched, selection, await observe(looker.observer), overdue);
 }
 
 /** Asks the metadata and observes the host at the same time; an observation that an answer kept waiting is made again. */
 export async function lookMeanwhile(
   looker: Looker,
   asking: Promise<Fetched>,
-  trustsLinks: boolean,
+  overdue: ReadonlySet<MacAddress>,
 ): Promise<View> {
   const [fetched, observation] = await Promise.all([asking, observe(looker.observer)]);
-  if (!isFresh(observation)) return look(looker, fetched, null, trustsLinks);
-  return lookAt(looker, fetched, null, observation, trustsLinks);
+  if (!isFresh(observation)) return look(looker, fetched, null, overdue);
+  return lookAt(looker, fetched, null, observation, overdue);
 }
 
 /**
@@ -104,71 +116,119 @@ function lookAt(
   fetched: Fetched,
   selection: Selection,
   observation: Observation,
-  trustsLinks: boolean,
+  overdue: ReadonlySet<MacAddress>,
 ): View {
-  return viewOf(looker, fetched, selection, trustsLinks ? withoutUdev(observation) : observation);
+  return viewOf(
+    looker,
+    fetched,
+    selection,
+    overdue.size > 0 ? withoutUdev(observation, overdue) : observation,
+  );
 }
 
 export interface ReadyView {
   readonly view: View;
-  readonly trustsLinks: boolean;
+  readonly overdue: ReadonlySet<MacAddress>;
 }
 
-/** Like look(), but gives udev its time to finish with a NIC, and then goes on without it. */
+/** Like look(), but gives udev its time to finish with the NICs, and then goes on without it; one that came meanwhile is put off. */
 export async function lookWhenReady(
   looker: Looker,
   fetched: Fetched,
   selection: Selection,
 ): Promise<ReadyView> {
-  const deadline = Date.now() + UDEV_TIMEOUT_MS;
+  const patience = createUdevPatience();
   for (;;) {
-    const view = await look(looker, fetched, selection);
-    if (!view.plan.deferrals.some(({ reason }) => reason === 'not-ready'))
-      return { view, trustsLinks: false };
-    if (Date.now() >= deadline) {
-      return { view: await look(looker, fetched, selection, true), trustsLinks: true };
-    }
+    const overdue = patience.overdue(performance.now());
+    const view = await look(looker, fetched, selection, overdue);
+    patience.note(view.plan.deferrals, performance.now());
+    if (overdue.size > 0 || !patience.isWaiting()) return { view, overdue };
     await delay(UDEV_POLL_MS);
   }
 }
 
-/** By the last good answer, without asking anybody; the view is null where there is none yet. */
+/**
+ * By the last good answer, without asking anybody; the view is null where there is none yet. `isFailing`: runs go by it, too, also for
+ * the NICs that it has only from an answer before.
+ */
 export async function lookByLastAnswer(
   looker: Looker,
-): Promise<{ readonly view: View | null; readonly state: AgentState }> {
+  isFailing = false,
+): Promise<{
+  readonly view: View | null;
+  readonly state: AgentState;
+  readonly storageProblem: string | null;
+}> {
   const observation = await observe(looker.observer);
   const { state } = observation.host;
-  const metadata = state.metadata?.answer;
-  if (metadata === undefined) return { state, view: null };
+  const storageProblem = observation.parkedState ?? observation.rejectedState?.problem ?? null;
+  const answer = state.metadata?.answer;
+  if (answer === undefined || !isOfThisMachine(answer, observation.host))
+    return { state, storageProblem, view: null };
+  const metadata = isFailing ? trusted(answer) : answer;
   // What a NIC lacks it lacks also while it is left alone.
   const memory = { ...looker.memory, paused: () => new Set<MacAddress>() };
-  return { state, view: viewOf({ ...looker, memory }, { metadata }, null, observation) };
+  return {
+    state,
+    storageProblem,
+    view: viewOf({ ...looker, memory }, { metadata }, null, observation, 'plan by the last answer'),
+  };
 }
 
-function withoutUdev(observation: Observation): Observation {
-  const links = observation.host.links.map((link) => ({ ...link, ready: true }));
+function withoutUdev(observation: Observation, overdue: ReadonlySet<MacAddress>): Observation {
+  const isOverdue = ({ permanentMac, mac }: Link): boolean =>
+    [permanentMac, mac].some((each) => each !== null && overdue.has(each));
+  const links = observation.host.links.map((link) => (isOverdue(link) ? { ...link, ready: true } : link));
   return { ...observation, host: { ...observation.host, links } };
 }
 
-function viewOf(looker: Looker, fetched: Fetched, selection: Selection, observation: Observation): View {
-  const { host } = observation;
-  const reading = readingOf(fetched, host);
-  const { config, templates, memory } = looker;
-  const { metadata } = reading;
+/** `plan`: the name of the plan, for it to be remembered beside others. */
+function viewOf(
+  looker: Looker,
+  fetched: Fetched,
+  selection: Selection,
+  observed: Observation,
+  plan = 'plan',
+): View {
+  const reading = readingOf(fetched, observed.host);
+  const { metadata, failure } = reading;
+  const origin = failure === null ? findOrigin(observed.host.state, metadata, observed.host.links) : null;
+  const observation = origin === null ? observed : withoutOrigin(observed, origin);
+  const { config, templates, memory, observer } = looker;
+  const { memo } = observer;
+  const { tableBase } = config.routing;
+  const host = memo.of('rebuilt', [observation.host, tableBase], () =>
+    withRebuiltNics(observation.host, tableBase),
+  );
   const awaited = memory.awaited(host.links, metadata);
-  const desired = buildDesired({ metadata, host, config, templates, awaited });
-  const macs = selection === null ? null : selectedMacs(selection, reading, host);
   const paused = memory.paused();
+  const waiting = [awaited, paused].map((macs) => [...macs].join(' '));
+  const parts = [host, metadata, config, templates, origin, JSON.stringify(selection), ...waiting];
+  const made = memo.of(plan, parts, () => {
+    const desired = buildDesired({ metadata, host, config, templates, awaited });
+    const changes = planChanges(host, desired, planOptions(config));
+    const all = origin === null ? changes : asClonePlan(changes, observed, metadata.primaryMac, origin);
+    const macs = selection === null ? null : selectedMacs(selection, reading, host);
+    return { desired, ...choose(desired, all, macs, paused) };
+  });
+  return { ...observation, host, reading, ...made, isClone: origin !== null };
+}
+
+/** `macs`: those that were selected; null for all. */
+function choose(
+  desired: DesiredState,
+  { steps, deferrals, problems }: Plan,
+  macs: ReadonlySet<MacAddress> | null,
+  paused: ReadonlySet<MacAddress>,
+): Pick<View, 'chosen' | 'plan'> {
   const isSelected = ({ mac }: { readonly mac: MacAddress }): boolean => macs === null || macs.has(mac);
   const isChosen = (of: { readonly mac: MacAddress }): boolean => isSelected(of) && !paused.has(of.mac);
-  const { steps, deferrals, problems } = planChanges(host, desired, planOptions(config));
   const plan = {
     steps: steps.filter(isChosen),
     deferrals: deferrals.filter(isSelected),
     problems: problems.filter(isSelected),
   };
-  const chosen = desired.interfaces.filter(isChosen);
-  return { ...observation, reading, desired, chosen, plan };
+  return { chosen: desired.interfaces.filter(isChosen), plan };
 }
 
 /** What was asked for, and the primary: its rules and its table are part of what any NIC needs. */
@@ -207,5 +267,5 @@ export function rememberedMetadata({ reading, host }: View, at: string): AgentSt
   const known = host.state.metadata;
   if (reading.failure !== null) return known;
   const answer = rememberedAnswer(reading.metadata, known?.answer);
-  return known !== null && isDeepStrictEqual(answer, known.answer) ? known : { readAt: at, answer };
+  return known !== null && isSameAnswer(answer, known.answer) ? known : { readAt: at, answer };
 }

@@ -2,8 +2,10 @@
  * What the state file says we own, before and after a run. Pure. Written ahead of the kernel (the intent: what we have and what
  * we are about to have), so that whatever a killed run had done is known to be ours by the next one.
  */
+import { findLink } from '../desired/nics.ts';
 import type { DesiredInterface } from '../model/desired.ts';
-import { MAIN_TABLE } from '../model/host.ts';
+import { originalPath } from '../model/files.ts';
+import { type HostState, MAIN_TABLE } from '../model/host.ts';
 import { compareIpAddresses, formatInterfaceAddress, type InterfaceAddress } from '../model/net.ts';
 import type { Step, StepOf } from '../model/plan.ts';
 import type { AgentState, NicState, OwnedRoute, OwnedValue } from '../model/state.ts';
@@ -24,11 +26,39 @@ export function intendedNics(
   });
 }
 
-/** A NIC whose steps were undone: what it had, and its slot. */
-export function unchangedNic(nics: Nics, desired: DesiredInterface): NicState {
-  const { slot, ifname } = desired;
+/**
+ * A NIC whose steps were undone: its slot, and what we meant to have and is there after all. Not the rest of an intent, also of
+ * that of a run that was killed: it would be taken for ours when somebody else puts it there.
+ */
+export function unchangedNic(
+  { state, links, routes, files }: HostState,
+  desired: DesiredInterface,
+): NicState {
+  const { slot, ifname, mac } = desired;
   const nothing = { detachedAt: null, addresses: [], routes: [], sysctls: {}, mtu: null, files: [] };
-  return nics[desired.mac] ?? { slot, ifname, ...nothing };
+  const now: NicState = state.nics[mac] ?? { slot, ifname, ...nothing };
+  const link = findLink(mac, links);
+  const isThere = (path: string): boolean =>
+    files.some((file) => [path, originalPath(path)].includes(file.path));
+  const filed = { ...now, files: now.files.filter(isThere) };
+  if (link === undefined) return filed;
+  const onLink = new Set(link.addresses.map(formatInterfaceAddress));
+  const throughLink = routes.filter(({ nexthops }) =>
+    nexthops.some(({ linkIndex }) => linkIndex === link.index),
+  );
+  const ownSysctls = SYSCTL_NAMES.flatMap((name): [string, OwnedValue][] => {
+    const owned = now.sysctls[name];
+    return owned === undefined || link.sysctls[name] === owned.before ? [] : [[name, owned]];
+  });
+  return {
+    ...filed,
+    addresses: now.addresses.filter((entry) => onLink.has(formatInterfaceAddress(entry))),
+    routes: now.routes.filter(({ to }) =>
+      throughLink.some(({ table, destination }) => table === MAIN_TABLE && destination === to),
+    ),
+    sysctls: Object.fromEntries(ownSysctls),
+    mtu: now.mtu?.before === link.mtu ? null : now.mtu,
+  };
 }
 
 /** What is ours when every step of this NIC has been done; a NIC that is gone keeps its slot and nothing else. */

@@ -1,6 +1,6 @@
 /**
  * Public addresses matter to `status` alone and may change at any time (FACTS §1): asked for in the background, one ENI
- * after the other, each at most every ten minutes; no run waits for them.
+ * after the other, each at most every ten minutes; no run waits for them, and a service that asked to be left alone is.
  */
 import { AgentError } from '../errors.ts';
 import type { MetadataProvider } from '../metadata/provider.ts';
@@ -42,7 +42,7 @@ export function createPublicAddresses(): PublicAddresses {
   ): Promise<void> {
     isBusy = true;
     try {
-      for (const nic of nics) await ask(provider, nic, now);
+      for (const nic of nics) if (provider.retryAfterMs() === 0) await ask(provider, nic, now);
     } finally {
       isBusy = false;
     }

@@ -13,9 +13,13 @@ export interface Reading {
   readonly failure: AgentError | null;
 }
 
-export async function fetchMetadata(provider: MetadataProvider): Promise<Fetched> {
+/** `how`: what a provider has to offer for one that has been asked before. */
+export async function fetchMetadata(
+  provider: MetadataProvider,
+  how: 'fetch' | 'refresh' = 'fetch',
+): Promise<Fetched> {
   try {
-    return { metadata: await provider.fetch() };
+    return { metadata: await provider[how]() };
   } catch (error) {
     if (error instanceof AgentError) return { failure: error };
     throw error;
@@ -46,15 +50,19 @@ export function readingOf(fetched: Fetched, host: HostState): Reading {
     const message = `${failure.message}; there is no earlier answer to go by, so nothing was touched`;
     throw new AgentError(failure.code, message, { cause: failure });
   }
-  if (!host.links.some(({ mac, permanentMac }) => (permanentMac ?? mac) === answer.primaryMac)) {
+  if (!isOfThisMachine(answer, host)) {
     const message = `${failure.message}; the last good answer is of another machine (${answer.primaryMac} is no link of this one)`;
     throw new AgentError(failure.code, message, { cause: failure });
   }
   return { metadata: trusted(answer), failure };
 }
 
+export function isOfThisMachine({ primaryMac }: InstanceMetadata, { links }: HostState): boolean {
+  return links.some(({ mac, permanentMac }) => (permanentMac ?? mac) === primaryMac);
+}
+
 /** Where the last answer was broken for a NIC, the good one before it is still there: `rememberedAnswer()` kept it. */
-function trusted(answer: InstanceMetadata): InstanceMetadata {
+export function trusted(answer: InstanceMetadata): InstanceMetadata {
   const known = new Set(answer.nics.map(({ mac }) => mac));
   return { ...answer, invalid: answer.invalid.filter(({ mac }) => !known.has(mac)) };
 }

@@ -3,35 +3,37 @@
  * Level-triggered: whatever rang, the world is compared with what should be, never with memory.
  */
 import { isDeepStrictEqual } from 'node:util';
-import { type Applied, type Applier, applySteps } from '../apply/apply.ts';
+import type { Applier } from '../apply/apply.ts';
 import { isMarkStep } from '../apply/executors.ts';
+import { AgentError } from '../errors.ts';
 import type { Log } from '../log.ts';
-import type { NicProblem } from '../model/desired.ts';
-import type { MacAddress } from '../model/net.ts';
 import type { Step } from '../model/plan.ts';
 import type { AgentState, Trigger } from '../model/state.ts';
+import type { Trial } from '../model/trial.ts';
 import { observe } from '../observe/observe.ts';
 import { describeStep } from '../plan/describe.ts';
-import { verify } from '../plan/verify.ts';
 import { leftovers, removeLeftovers } from '../system/atomic-file.ts';
+import { hasJournal } from '../system/journal.ts';
 import { withLock } from '../system/lock.ts';
 import type { Paths } from '../system/paths.ts';
-import { setStateAside, writeState } from '../system/state-file.ts';
+import { readTrial, removeTrial } from '../system/trial-file.ts';
+import { carryOut } from './carry-out.ts';
 import { type Confirmed, confirmWithdrawals } from './confirm.ts';
+import { type Division, divide, lapseAfter, rememberedNics } from './division.ts';
 import {
   isCurrent,
   type Looker,
   look,
   lookWhenReady,
-  planOptions,
   rememberedMetadata,
   type Selection,
   type View,
 } from './look.ts';
-import { setMarks } from './marks.ts';
-import { judge, type ReconcileOutcome } from './outcome.ts';
-import { intendedNics, settledNics, unchangedNic } from './ownership.ts';
+import { judge, type ReconcileOutcome, withStorageProblem } from './outcome.ts';
+import { intendedNics, settledNics } from './ownership.ts';
 import { type Fetched, fetchMetadata } from './reading.ts';
+import { beginRemembering, type Remembrance } from './remember.ts';
+import { beginTrial, requireNoTrial, type TrialRequest } from './trial.ts';
 
 export interface Reconciler extends Looker {
   readonly applier: Applier;
@@ -41,6 +43,8 @@ export interface Reconciler extends Looker {
 export interface ReconcileRequest {
   readonly trigger: Trigger;
   readonly selection: Selection;
+  /** What is done is rolled back unless it is confirmed. */
+  readonly trial?: TrialRequest;
 }
 
 type Result = Omit<ReconcileOutcome, 'durationMs'>;
@@ -52,6 +56,7 @@ export async function reconcile(
 ): Promise<ReconcileOutcome> {
   const startedAt = performance.now();
   const { selection } = request;
+  await requireNoTrial(reconciler);
   const first = await lookWhenReady(reconciler, await fetchMetadata(reconciler.provider), selection);
   const confirmed = await confirmWithdrawals(reconciler, first, selection);
   const outcome = await settle(reconciler, request, confirmed, startedAt);
@@ -63,195 +68,182 @@ export async function reconcile(
   return isComplete ? outcome : { ...outcome, outcome: 'degraded' };
 }
 
-/** Makes the host what the view says it should be; what fails for one NIC is in the outcome. */
+/**
+ * Makes the host what the view says it should be; what fails for one NIC is in the outcome. Nothing while a change of somebody
+ * else waits for its confirmation.
+ */
 export async function settle(
   reconciler: Reconciler,
   request: ReconcileRequest,
   confirmed: Confirmed,
   startedAt = performance.now(),
 ): Promise<ReconcileOutcome> {
-  const { view } = confirmed;
-  const division = divide(reconciler, confirmed, view);
-  const result = needsWrite(reconciler, view, division)
-    ? await withLock(reconciler.applier.paths.lock, () => changeAndRemember(reconciler, request, confirmed))
-    : summarise(view, { steps: [], held: division.held, problems: [] });
+  const result = await settleOnce(reconciler, request, confirmed).catch(async (error: unknown) => {
+    if (!(error instanceof AgentError && error.code === 'answer-lost')) throw error;
+    // What was done before is unknown, but can be seen.
+    const { view, overdue } = confirmed;
+    const again = await look(reconciler, asFetched(view), request.selection, overdue);
+    return settleOnce(reconciler, request, { ...confirmed, view: again });
+  });
   const durationMs = Math.round((performance.now() - startedAt) * 10) / 10;
-  report(reconciler.log, result, durationMs);
+  report(reconciler.log, result, durationMs, confirmed.view.host.state.lastRun?.failures ?? []);
   return { ...result, durationMs };
 }
 
-interface Division {
-  /** Done now. */
-  readonly due: readonly Step[];
-  /** Waiting for more answers of the metadata, or left to whoever undoes it. */
-  readonly held: readonly Step[];
+async function settleOnce(
+  reconciler: Reconciler,
+  request: ReconcileRequest,
+  confirmed: Confirmed,
+): Promise<Result> {
+  const { view } = confirmed;
+  if (waitsForAnother(view.trial, request)) return standStill(view);
+  const division = divide(reconciler, request.trigger, confirmed, view);
+  if (!needsWrite(reconciler, request, view, division)) {
+    return summarise(view, { ...division, steps: [], problems: [] });
+  }
+  if (division.due.length > 0) await request.trial?.startGuardian();
+  const { lock } = reconciler.applier.paths;
+  return withLock(lock, () => changeAndRemember(reconciler, request, confirmed));
 }
 
-function divide(
-  { memory }: Looker,
-  { isConfirmed }: Pick<Confirmed, 'isConfirmed'>,
-  { plan }: View,
-): Division {
-  const isDue = (step: Step): boolean => (isConfirmed || !step.withdrawal) && !memory.isFought(step);
-  return { due: plan.steps.filter(isDue), held: plan.steps.filter((step) => !isDue(step)) };
+function waitsForAnother(trial: Trial | null, request: ReconcileRequest): boolean {
+  return trial !== null && trial.id !== request.trial?.id;
 }
 
-function needsWrite({ applier }: Reconciler, view: View, { due, held }: Division): boolean {
-  const { metadata, nics } = view.host.state;
-  const waiting = new Set(held.map(({ mac }) => mac));
-  const others = view.chosen.filter(({ mac }) => !waiting.has(mac));
+function standStill(view: View): Result {
+  return summarise(view, { steps: [], held: view.plan.steps, lapsed: [], problems: [] });
+}
+
+function needsWrite(
+  reconciler: Reconciler,
+  request: ReconcileRequest,
+  view: View,
+  { due, held, lapsed }: Division,
+): boolean {
   return (
     due.length > 0 ||
     view.rejectedState !== null ||
-    rememberedMetadata(view, '') !== metadata ||
+    view.parkedState !== null ||
+    !isRemembered(reconciler, view, [...held, ...lapsed]) ||
     view.host.state.hasMarks !== view.host.marks.length > 0 ||
-    !isDeepStrictEqual(settledNics(nics, others, [], ''), nics) ||
-    strayTemporaries(applier.paths).length > 0
+    lapseAfter(reconciler, request.trigger, view) !== view.host.state.lapsed ||
+    strayTemporaries(reconciler.applier.paths).length > 0 ||
+    hasJournal(reconciler.applier.paths)
   );
 }
 
+/** The state has the answer, and of each NIC without a step that waits what is settled. */
+function isRemembered({ observer }: Reconciler, view: View, waiting: readonly Step[]): boolean {
+  const { chosen, host, reading } = view;
+  const macs = new Set(waiting.map(({ mac }) => mac));
+  const from = [host.state, chosen, reading.metadata, reading.failure, [...macs].join(' ')];
+  return observer.memo.of('remembered', from, () => {
+    const { metadata, nics } = host.state;
+    const others = chosen.filter(({ mac }) => !macs.has(mac));
+    return (
+      rememberedMetadata(view, '') === metadata && isDeepStrictEqual(settledNics(nics, others, [], ''), nics)
+    );
+  });
+}
+
 function strayTemporaries(paths: Paths): readonly string[] {
-  return [...leftovers(paths.networkScripts), ...leftovers(paths.stateDirectory)];
+  return [paths.networkScripts, paths.connections, paths.stateDirectory, paths.runDirectory].flatMap(
+    leftovers,
+  );
 }
 
 /** Under the lock: the plan is made again when another run may have been here since. */
 async function changeAndRemember(
   reconciler: Reconciler,
-  { trigger, selection }: ReconcileRequest,
-  { view: seen, isConfirmed, trustsLinks }: Confirmed,
+  request: ReconcileRequest,
+  { view: seen, isConfirmed, overdue }: Confirmed,
 ): Promise<Result> {
   const startedAt = performance.now();
+  const { trigger, selection } = request;
   const { paths } = reconciler.applier;
   const at = new Date().toISOString();
   const view = isCurrent(reconciler, seen)
     ? seen
-    : await look(reconciler, asFetched(seen), selection, trustsLinks);
-  if (view.rejectedState !== null) {
-    const aside = await setStateAside(paths, view.rejectedState.asideName);
-    reconciler.log.warn(
-      { file: paths.state, aside, problem: view.rejectedState.problem },
-      'state file set aside',
-    );
-  }
+    : await look(reconciler, asFetched(seen), selection, overdue);
+  if (waitsForAnother(readTrial(paths), request) || (view.isClone && !isConfirmed)) return standStill(view);
+  const remembrance = await beginRemembering(paths, view.rejectedState, reconciler.log);
   removeLeftovers(strayTemporaries(paths));
-  const { due: steps, held } = divide(reconciler, { isConfirmed }, view);
-  await writeIntent(paths, view, steps);
-  const { problems, done, failedMacs, isForbidden, hasMarks } = await applyAndVerify(reconciler, view, steps);
+  const { due: steps, held, lapsed } = divide(reconciler, trigger, { isConfirmed }, view);
+  const confirmBy = await beginTrial(request.trial, paths, view.host, steps);
+  await writeIntent(remembrance, view, steps, at);
+  const verdict = await carryOut(reconciler, view, steps);
+  const { problems, done, failedMacs, isForbidden, hasMarks } = verdict;
   const isNothingDone = failedMacs.size > 0 && done.length === 0;
   const result = {
-    ...summarise(view, { steps: done, held, problems }),
+    ...summarise(view, { steps: done, held, lapsed, problems }),
+    confirmBy: done.length === 0 ? null : confirmBy,
     ...(isNothingDone ? { outcome: isForbidden ? ('failed' as const) : ('rolled-back' as const) } : {}),
   };
-  const nics = rememberedNics(view, steps, held, failedMacs, at);
+  const after = failedMacs.size === 0 ? view.host : (await observe(reconciler.observer)).host;
+  const nics = rememberedNics(view, steps, { held, lapsed }, { failedMacs, after }, at);
   const { outcome } = result;
   const durationMs = Math.round((performance.now() - startedAt) * 10) / 10;
   const lastRun = { at, trigger, outcome, steps: done.length, durationMs, failures: result.problems };
   const metadata = rememberedMetadata(view, at);
-  await writeState(paths, { ...view.host.state, metadata, nics, hasMarks, lastRun }, { durable: true });
-  return result;
+  const memory = { metadata, nics, hasMarks, lapsed: lapseAfter(reconciler, trigger, view), lastRun };
+  await remembrance.write({ ...view.host.state, ...memory }, { durable: true });
+  if (confirmBy !== null && done.length === 0) await removeTrial(paths);
+  return withStorageProblem(result, remembrance.problem());
 }
 
 function asFetched({ reading }: View): Fetched {
   return reading.failure === null ? { metadata: reading.metadata } : { failure: reading.failure };
 }
 
-/** Ahead of the kernel. Not synced: a power cut takes the kernel's state with it, and a killed process does not lose it. */
-async function writeIntent(paths: Paths, { host, chosen }: View, steps: readonly Step[]): Promise<void> {
-  const nics = intendedNics(host.state.nics, chosen, steps);
-  const intent = { ...host.state, nics, hasMarks: host.state.hasMarks || steps.some(isMarkStep) };
-  if (steps.length === 0 || isDeepStrictEqual(intent, host.state)) return;
-  await writeState(paths, intent, { durable: false });
-}
-
-interface Verdict {
-  readonly problems: readonly NicProblem[];
-  /** The steps that were done and stayed. */
-  readonly done: readonly Step[];
-  /** Everything of these NICs is as it was. */
-  readonly failedMacs: ReadonlySet<MacAddress>;
-  /** The kernel lets us change nothing. */
-  readonly isForbidden: boolean;
-  /** The firewall has marks of ours now. */
-  readonly hasMarks: boolean;
-}
-
-async function applyAndVerify(reconciler: Reconciler, view: View, steps: readonly Step[]): Promise<Verdict> {
-  const marking = await setMarks(steps, view.host.marks.length > 0);
-  const applied = await applySteps(steps, view.reading.metadata.primaryMac, reconciler.applier);
-  const done = applied.flatMap((entry) => entry.done);
-  const host = done.length === 0 ? view.host : (await observe(reconciler.observer)).host;
-  const mismatches =
-    done.length === 0 ? [] : verify({ host, desired: view.desired, done }, planOptions(reconciler.config));
-  const problems: NicProblem[] = [];
-  const failedMacs = new Set<MacAddress>();
-  for (const entry of applied.toReversed()) {
-    const mismatch = mismatches.find(({ mac }) => mac === entry.mac);
-    const failure = entry.failure?.message ?? (mismatch === undefined ? null : await undone(entry, mismatch));
-    if (failure !== null) failedMacs.add(entry.mac);
-    const isGone = entry.failure?.code === 'link-gone';
-    const problem = failure === null ? await entry.keep() : { mac: entry.mac, message: failure, isGone };
-    if (problem !== null) problems.unshift(problem);
-  }
-  return {
-    problems: [...problems, ...marking.problems],
-    done: steps.filter((step) => !failedMacs.has(step.mac) && !marking.failed.includes(step)),
-    hasMarks: marking.hasMarks,
-    failedMacs,
-    isForbidden: applied.some(({ failure }) => failure?.code === 'permission-denied'),
-  };
-}
-
-async function undone(entry: Applied, mismatch: NicProblem): Promise<string> {
-  const left = await entry.undo();
-  const tail =
-    left.length === 0
-      ? 'rolled back'
-      : `rolled back, except what the kernel would not undo: ${left.join(', ')}`;
-  return `${mismatch.message}; ${tail}`;
-}
-
-/** What failed has what it had; what was held back is still ours; the rest is settled. */
-function rememberedNics(
-  { host, chosen }: View,
+/**
+ * Ahead of the kernel. Not synced: a power cut takes the kernel's state with it, and a killed process does not lose it. With the
+ * answer that it comes of, so that it can stand in for the file that replaces it.
+ */
+async function writeIntent(
+  remembrance: Remembrance,
+  view: View,
   steps: readonly Step[],
-  held: readonly Step[],
-  failedMacs: ReadonlySet<MacAddress>,
   at: string,
-): AgentState['nics'] {
-  const heldMacs = new Set(held.map(({ mac }) => mac));
-  const isSettled = ({ mac }: { readonly mac: MacAddress }): boolean =>
-    !failedMacs.has(mac) && !heldMacs.has(mac);
-  const settled = settledNics(host.state.nics, chosen.filter(isSettled), steps, at);
-  const waiting = chosen.filter(({ mac }) => heldMacs.has(mac) && !failedMacs.has(mac));
-  const intended = intendedNics(settled, waiting, steps);
-  const failed = chosen.filter(({ mac }) => failedMacs.has(mac));
-  return {
-    ...intended,
-    ...Object.fromEntries(failed.map((nic) => [nic.mac, unchangedNic(host.state.nics, nic)])),
-  };
+): Promise<void> {
+  const { state } = view.host;
+  const nics = intendedNics(state.nics, view.chosen, steps);
+  const hasMarks = state.hasMarks || steps.some(isMarkStep);
+  const intent = { ...state, metadata: rememberedMetadata(view, at), nics, hasMarks };
+  if (steps.length === 0 || isDeepStrictEqual(intent, state)) return;
+  await remembrance.write(intent, { durable: false });
 }
 
 function summarise(
   { plan, reading }: View,
-  { steps, held, problems }: Pick<Result, 'steps' | 'held' | 'problems'>,
+  { steps, held, lapsed, problems }: Pick<Result, 'steps' | 'held' | 'lapsed' | 'problems'>,
 ): Result {
   const result = {
     steps,
     held,
+    lapsed,
     deferrals: plan.deferrals,
     problems: [...plan.problems, ...problems],
     metadataFailure: reading.failure,
+    storageProblem: null,
   };
-  return { ...result, outcome: judge(result) };
+  return { ...result, outcome: judge(result), confirmBy: null };
 }
 
 /** Info when something changed, warn when something is not as it should be; in sync is silent. */
-function report(log: Log, result: Result, durationMs: number): void {
+function report(
+  log: Log,
+  result: Result,
+  durationMs: number,
+  reported: NonNullable<AgentState['lastRun']>['failures'],
+): void {
   for (const step of result.steps)
     log.debug({ mac: step.mac, interface: step.interface }, describeStep(step));
   // A NIC that was pulled while it was set up is no error: what is left of it goes when the metadata says so.
-  for (const { mac, message, isGone } of result.problems)
-    log[isGone === true ? 'info' : 'error']({ mac }, message);
+  for (const { mac, message, isGone, isAboutFiles } of result.problems) {
+    // A disk that stays full is tried in every run, and told of once.
+    const isKnown = isAboutFiles === true && reported.some((entry) => entry.message === message);
+    if (!isKnown) log[isGone === true ? 'info' : 'error']({ mac }, message);
+  }
   if (result.steps.length > 0) {
     log.info(
       { outcome: result.outcome, steps: result.steps.length, durationMs },

@@ -4,16 +4,19 @@
  */
 import { isDeepStrictEqual } from 'node:util';
 import { findLink } from '../desired/nics.ts';
+import { AgentError } from '../errors.ts';
 import type { HostState } from '../model/host.ts';
 import type { MacAddress } from '../model/net.ts';
 import type { AgentState } from '../model/state.ts';
 import { type Observer, observe } from '../observe/observe.ts';
 import { withLock } from '../system/lock.ts';
-import { readState, setStateAside, writeState } from '../system/state-file.ts';
+import { readState } from '../system/state-file.ts';
 import { type Looker, look, namedMacs, type Selection, type View } from './look.ts';
 import type { ReconcileOutcome } from './outcome.ts';
 import { type Fetched, fetchMetadata, type Reading, readingOf, startingWith } from './reading.ts';
 import { type Reconciler, reconcile } from './reconcile.ts';
+import { beginRemembering } from './remember.ts';
+import { requireNoTrial } from './trial.ts';
 
 type Released = AgentState['released'];
 
@@ -25,6 +28,7 @@ export interface Release {
 
 /** Gives back what is ours on the selected NICs, and remembers that they are nobody's of ours. AgentError `usage` for no NIC. */
 export async function releaseSelected(reconciler: Reconciler, selection: Selection): Promise<Release> {
+  await requireNoTrial(reconciler);
   const { macs, names, fetched } = await findTargets(reconciler, selection);
   await changeReleased(reconciler, (released) => [...released, ...macs]);
   const provider = startingWith(fetched, reconciler.provider);
@@ -44,6 +48,7 @@ export async function lookReleased(looker: Looker, selection: Selection): Promis
  * was released. AgentError `usage` before anything is written when one of the names is no NIC of this VM.
  */
 export async function resumeSelected(reconciler: Reconciler, selection: Selection): Promise<void> {
+  await requireNoTrial(reconciler);
   const { host } = await observe(reconciler.observer);
   if (!isReleased(selection, host)) return;
   if (selection !== null)
@@ -99,7 +104,7 @@ function assuming(observer: Observer, change: (released: Released) => Released):
   return { ...observer, assume: (state) => ({ ...state, released: sorted(change(state.released)) }) };
 }
 
-/** Under the lock, and durable: the operator's word must outlive a power cut. */
+/** Under the lock, and durable, in both generations: the operator's word must outlive a power cut and a bad disk. */
 async function changeReleased(
   { applier: { paths }, log }: Reconciler,
   change: (released: Released) => Released,
@@ -109,11 +114,13 @@ async function changeReleased(
   if (!isNews(readState(paths).state)) return;
   await withLock(paths.lock, async () => {
     const { state, rejected } = readState(paths);
-    if (rejected !== null) {
-      const aside = await setStateAside(paths, rejected.asideName);
-      log.warn({ file: paths.state, aside, problem: rejected.problem }, 'state file set aside');
+    const remembrance = await beginRemembering(paths, rejected, log);
+    const changed = { ...state, released: sorted(change(state.released)) };
+    await remembrance.write(changed, { durable: false });
+    await remembrance.write(changed, { durable: true });
+    if (rejected?.isUnreadable === true) {
+      throw new AgentError('state-unreadable', `${rejected.problem}; who is released cannot be written down`);
     }
-    await writeState(paths, { ...state, released: sorted(change(state.released)) }, { durable: true });
   });
 }
 

@@ -9,23 +9,28 @@ import type { IpAddress, MacAddress } from '../model/net.ts';
 import type { Step } from '../model/plan.ts';
 import type { Trigger } from '../model/state.ts';
 import { describeStep } from '../plan/describe.ts';
+import { timeLeft } from '../system/trial-file.ts';
 import { ANSWER_INTERVAL_MS, type AnswerCount, countAnswer } from './answers.ts';
 import { createBackoff } from './backoff.ts';
 import { createFights } from './fights.ts';
 import { createInquiry } from './inquiry.ts';
 import { createLagTracker, type Lag } from './lag.ts';
 import { type Looker, lookMeanwhile, type Memory, type View } from './look.ts';
-import type { ReconcileOutcome } from './outcome.ts';
+import { failedNics, type ReconcileOutcome } from './outcome.ts';
 import { createPublicAddresses } from './public-addresses.ts';
 import type { Fetched } from './reading.ts';
 import { type Reconciler, settle } from './reconcile.ts';
 import { createRunner } from './runner.ts';
+import { createTold, type Told } from './told.ts';
+import { rollBackOverdueTrial } from './trial.ts';
+import { createUdevPatience } from './udev-patience.ts';
+import { createUnclaimedNics } from './unclaimed.ts';
 
 /** While the metadata lags behind the links it is asked this often (ARCHITECTURE); so is for an answer that is to be confirmed. */
 const NEWS_INTERVAL_MS = ANSWER_INTERVAL_MS;
-/** ARCHITECTURE, decision 7: udev has that long to finish with a link. */
-const UDEV_TIMEOUT_MS = 5_000;
 const UDEV_POLL_MS = 200;
+/** A change that nobody confirmed is rolled back by its guardian; so much later it is ours to do. */
+const GUARDIAN_LEAD_MS = 1_000;
 
 export interface Health {
   /** Milliseconds since the last good answer of this process; null before the first. */
@@ -73,6 +78,7 @@ export function createService(options: ServiceOptions): Service {
 
 class ReconcilingService implements Service {
   readonly #log: Log;
+  readonly #told: Told;
   readonly #onRun: ServiceOptions['onRun'];
   readonly #backoff = createBackoff();
   /** Of the connection marks alone: the rest of such a NIC goes on. */
@@ -96,14 +102,18 @@ class ReconcilingService implements Service {
   /** Null until the first good answer, and while the metadata fails. */
   #answers: AnswerCount | null = null;
   #answeredAt: number | null = null;
+  /** Or told to wait. */
+  #askedAt = 0;
   #failure: AgentError | null = null;
-  #unreadySince: number | null = null;
+  readonly #udev = createUdevPatience();
+  readonly #unclaimed = createUnclaimedNics();
   /** At the last look. */
   #lag: Lag = { newcomers: new Set(), departed: new Set() };
   #alarm: NodeJS.Timeout | undefined;
 
   constructor({ reconciler, log, onRun }: ServiceOptions) {
     this.#log = log;
+    this.#told = createTold(log);
     this.#onRun = onRun;
     this.#reconciler = { ...reconciler, memory: this.#memory };
   }
@@ -146,6 +156,7 @@ class ReconcilingService implements Service {
 
   async stop(): Promise<void> {
     clearTimeout(this.#alarm);
+    this.#inquiry.forget();
     this.#end.abort();
     this.#reconciler.provider.close();
     await this.#runner.stop();
@@ -168,20 +179,23 @@ class ReconcilingService implements Service {
       if (error === this.#end.signal.reason) return;
       // What is no AgentError is a bug: the service manager starts a new process, which looks at everything anew.
       if (!(error instanceof AgentError)) throw error;
-      this.#log.error({ trigger, code: error.code, problem: error.message }, 'run failed');
+      this.#told.failed(trigger, error);
     }
   }
 
   async #reconcile(triggers: ReadonlySet<Trigger>, trigger: Trigger): Promise<ReconcileOutcome> {
     const startedAt = performance.now();
-    const trustsLinks = this.#unreadySince !== null && startedAt - this.#unreadySince >= UDEV_TIMEOUT_MS;
-    const view = await lookMeanwhile(this.#reconciler, this.#readMetadata(triggers), trustsLinks);
+    await rollBackOverdueTrial(this.#reconciler);
+    const overdue = this.#udev.overdue(startedAt);
+    const view = await lookMeanwhile(this.#reconciler, this.#readMetadata(triggers), overdue);
+    await this.#unclaimed.cover(view, { paths: this.#reconciler.applier.paths, log: this.#log });
     const needed = this.#reconciler.config.daemon.removalConfirmations;
     const isConfirmed = this.#failure === null && (this.#answers?.count ?? 0) >= needed;
     const request = { trigger, selection: null };
-    const outcome = await settle(this.#reconciler, request, { view, trustsLinks, isConfirmed }, startedAt);
+    const outcome = await settle(this.#reconciler, request, { view, overdue, isConfirmed }, startedAt);
     this.#noteFailures(outcome, view);
     this.#noteFights(outcome);
+    this.#told.ran({ ...outcome, trial: view.trial });
     this.#setAlarm(view, outcome);
     if (this.#failure === null) {
       const { nics } = view.reading.metadata;
@@ -193,11 +207,18 @@ class ReconcilingService implements Service {
   async #readMetadata(triggers: ReadonlySet<Trigger>): Promise<Fetched> {
     const known = this.#lastFetched();
     if (known !== null && !mayHaveNews(triggers)) return known;
-    const isNews = [...triggers].some(bringsNews);
-    const fetched = await this.#inquiry.ask(this.#reconciler.provider, known, isNews);
+    const { provider, config } = this.#reconciler;
+    this.#askedAt = performance.now();
+    const fetched = await this.#inquiry.ask({
+      provider,
+      known,
+      bringsNews: [...triggers].some(bringsNews),
+      longestPauseMs: config.daemon.resyncIntervalMs,
+    });
     this.#end.signal.throwIfAborted();
     if (fetched !== known) this.#note(fetched);
-    return fetched;
+    // An answer that says the same is the very same object: nothing is built again.
+    return this.#lastFetched() ?? fetched;
   }
 
   /** What is gone by between two readings. */
@@ -208,9 +229,10 @@ class ReconcilingService implements Service {
 
   #note(fetched: Fetched): void {
     if ('failure' in fetched) {
-      if (this.#failure?.message !== fetched.failure.message) {
+      // Which key failed first is chance, and no news.
+      if (this.#failure?.code !== fetched.failure.code) {
         const problem = fetched.failure.message;
-        this.#log.warn({ problem }, 'metadata unavailable, going by the last good answer');
+        this.#log.warn({ problem }, 'metadata unavailable, nothing is taken away');
       }
       this.#failure = fetched.failure;
       this.#answers = null;
@@ -224,10 +246,8 @@ class ReconcilingService implements Service {
     if (this.#answers.metadata !== known?.metadata) this.#fights.forget();
   }
 
-  #noteFailures({ problems, steps }: ReconcileOutcome, { chosen }: View): void {
-    const failed = new Set(
-      problems.filter(({ isAboutMarks }) => isAboutMarks !== true).map(({ mac }) => mac),
-    );
+  #noteFailures({ problems, steps }: ReconcileOutcome, { chosen, plan }: View): void {
+    const failed = failedNics(problems, plan);
     for (const { mac, isAboutMarks } of problems)
       if (isAboutMarks === true) this.#markBackoff.failed(mac, performance.now());
     for (const { mac } of steps.filter(isMarkStep)) this.#markBackoff.worked(mac);
@@ -248,20 +268,27 @@ class ReconcilingService implements Service {
   }
 
   /** For what is waited for; everything else rings by itself, the timer at the latest. */
-  #setAlarm({ plan }: View, { held }: ReconcileOutcome): void {
-    const isWaitedFor = (reason: string): boolean => plan.deferrals.some((entry) => entry.reason === reason);
-    this.#unreadySince = isWaitedFor('not-ready') ? (this.#unreadySince ?? performance.now()) : null;
+  #setAlarm({ plan, trial }: View, { held }: ReconcileOutcome): void {
     const { newcomers, departed } = this.#lag;
     const now = performance.now();
+    this.#udev.note(plan.deferrals, now);
     const isUnconfirmed =
       this.#failure === null && held.some((step) => step.withdrawal && !this.#fights.isPaused(step, now));
-    const awaitsNews = newcomers.size > 0 || departed.size > 0 || isUnconfirmed;
+    const awaitsNews = newcomers.size > 0 || departed.size > 0;
+    // From the answer on, not from this run: whatever else rings must not put it off. Asked since in vain: from then on.
+    const news = (since: number | null | undefined): number => {
+      const due = (since ?? now) + NEWS_INTERVAL_MS;
+      if (due > now) return due - now;
+      return this.#askedAt < due ? 0 : this.#askedAt + NEWS_INTERVAL_MS - now;
+    };
     const delay = Math.min(
-      this.#unreadySince === null ? Number.POSITIVE_INFINITY : UDEV_POLL_MS,
-      awaitsNews ? NEWS_INTERVAL_MS : Number.POSITIVE_INFINITY,
+      this.#udev.isWaiting() ? UDEV_POLL_MS : Number.POSITIVE_INFINITY,
+      awaitsNews ? news(this.#answeredAt) : Number.POSITIVE_INFINITY,
+      isUnconfirmed ? news(this.#answers?.countedAt) : Number.POSITIVE_INFINITY,
       this.#backoff.nextDelay(now) ?? Number.POSITIVE_INFINITY,
       this.#markBackoff.nextDelay(now) ?? Number.POSITIVE_INFINITY,
       this.#fights.nextDelay(now) ?? Number.POSITIVE_INFINITY,
+      trial === null ? Number.POSITIVE_INFINITY : timeLeft(trial) + GUARDIAN_LEAD_MS,
     );
     if (Number.isFinite(delay)) this.#alarm = setTimeout(() => this.ring('metadata'), delay);
   }

@@ -1,6 +1,6 @@
 /** What is, what should be, and what is in between, per NIC and per address. Pure; never asks the metadata service. */
 import { findLink } from '../desired/nics.ts';
-import type { Config } from '../model/config.ts';
+import type { Backend, Config } from '../model/config.ts';
 import type { Deferral, DesiredInterface, DesiredState, Role } from '../model/desired.ts';
 import type { HostState, Link } from '../model/host.ts';
 import { gatewayOf, type InstanceMetadata, type NicMetadata, primaryAddress } from '../model/metadata.ts';
@@ -13,7 +13,7 @@ import {
   type IpAddress,
   type MacAddress,
 } from '../model/net.ts';
-import type { Plan } from '../model/plan.ts';
+import type { Plan, Step } from '../model/plan.ts';
 import { describeStep } from '../plan/describe.ts';
 import { isDegrading } from './outcome.ts';
 
@@ -41,7 +41,7 @@ export interface NicStatus {
   /** null while it has none. */
   readonly table: number | null;
   readonly gateway: IpAddress | null;
-  readonly persistence: 'network-scripts' | 'none';
+  readonly persistence: Backend;
   readonly addresses: readonly AddressStatus[];
   readonly reason: string | null;
 }
@@ -56,6 +56,8 @@ export interface StatusInput {
   readonly config: Config;
   /** What somebody else keeps undoing, in words. */
   readonly fights: ReadonlyMap<MacAddress, string>;
+  /** Steps of the plan that are not done since they were rolled back before. */
+  readonly lapsed: readonly Step[];
 }
 
 /** Every NIC that the last good answer lists, and those that are gone but not cleared; the primary first. */
@@ -92,7 +94,7 @@ function nicStatus(mac: MacAddress, input: StatusInput): NicStatus {
     state,
     table: slot === undefined ? null : config.routing.tableBase + slot,
     gateway: reading === undefined ? null : (gatewayOf(reading, 4) ?? gatewayOf(reading, 6) ?? null),
-    persistence: (nic?.files?.present.length ?? 0) > 0 ? 'network-scripts' : 'none',
+    persistence: (nic?.files?.present.length ?? 0) > 0 ? desired.backend.backend : 'none',
     addresses: addressStatuses({ reading, nic, link, host }),
     reason,
   };
@@ -100,7 +102,7 @@ function nicStatus(mac: MacAddress, input: StatusInput): NicStatus {
 
 function stateOf(
   mac: MacAddress,
-  { desired, plan, host, fights }: StatusInput,
+  { desired, plan, host, fights, lapsed }: StatusInput,
 ): Pick<NicStatus, 'state' | 'reason'> {
   const deferral = desired.deferrals.find((entry) => entry.mac === mac);
   if (deferral !== undefined) return { state: stateOfDeferral(deferral), reason: deferral.detail };
@@ -109,6 +111,8 @@ function stateOf(
   if (problem !== undefined) return { state: 'degraded', reason: problem.message };
   const [first, ...others] = steps;
   if (first === undefined) return { state: 'in-sync', reason: null };
+  const own = lapsed.filter((step) => step.mac === mac);
+  if (own.length > 0) return { state: 'degraded', reason: reasonOfLapse(own) };
   const fight = fights.get(mac);
   if (fight !== undefined) return { state: 'degraded', reason: fight };
   const failure = host.state.lastRun?.failures.find((entry) => entry.mac === mac);
@@ -119,8 +123,16 @@ function stateOf(
       reason: 'the metadata does not list it any more; what is left of it is yet to be cleared',
     };
   }
-  const more = others.length === 0 ? '' : ` and ${others.length} more`;
-  return { state: 'pending', reason: `to do: ${describeStep(first)}${more}` };
+  return { state: 'pending', reason: `to do: ${describeStep(first)}${andMore(others)}` };
+}
+
+function reasonOfLapse([first, ...others]: readonly Step[]): string {
+  const what = first === undefined ? '' : `${describeStep(first)}${andMore(others)}`;
+  return `rolled back since nobody confirmed it: ${what}; left undone until \`eni-agent reconfigure\`, or until the configuration is changed`;
+}
+
+function andMore(others: readonly Step[]): string {
+  return others.length === 0 ? '' : ` and ${others.length} more`;
 }
 
 function stateOfDeferral(deferral: Deferral): NicStatusName {

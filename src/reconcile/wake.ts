@@ -1,19 +1,17 @@
 /**
- * Everything that says "look again": the kernel, the clock, the operator's files, udev, SIGHUP. It carries no data. The only
- * importer of chokidar, which sees files and is deaf to links.
+ * Everything that says "look again": the kernel, the clock, the operator's files, udev, SIGHUP. It carries no data.
  */
-import { stat } from 'node:fs/promises';
 import path from 'node:path';
-import { type FSWatcher, watch } from 'chokidar';
 import { errorMessage } from '../errors.ts';
 import { type Monitor, openMonitor } from '../kernel/monitor.ts';
 import type { Log } from '../log.ts';
-import { isOriginal, SCRIPT_KINDS } from '../model/files.ts';
+import { CONNECTIONS, isInterfaceFile, isOriginal, NETWORK_SCRIPTS } from '../model/files.ts';
 import type { Trigger } from '../model/state.ts';
+import { type WatchedFolders, watchFolders } from '../system/folders.ts';
 import type { Paths } from '../system/paths.ts';
 
 export interface WakeOptions {
-  readonly paths: Pick<Paths, 'below' | 'config' | 'networkScripts' | 'templates' | 'wake'>;
+  readonly paths: Pick<Paths, 'below' | 'config' | 'connections' | 'networkScripts' | 'templates' | 'wake'>;
   /** Milliseconds; asked each time, since the configuration may change. */
   readonly resyncInterval: () => number;
   /** Whether a socket of ours made a change in the kernel. */
@@ -30,15 +28,14 @@ export interface Wake {
   /** To be told of our own changes (`expecting`). */
   readonly monitor: Pick<Monitor, 'expect' | 'refused'>;
   /** Nothing rings any more, and nothing keeps the event loop alive. */
-  close(): Promise<void>;
+  close(): void;
 }
 
 /** CONTRACT, daemon.resyncInterval: jitter only shortens it, so that VMs made together do not ask together. */
 const LARGEST_JITTER = 0.2;
-/** An editor writes in several steps; and for 50 ms after a change of a file chokidar says nothing of the next. */
+/** An editor writes in several steps. */
 const QUIET_MS = 60;
 const TEMPLATE_SUFFIX = '.eta';
-const SCRIPT = new RegExp(`^(${SCRIPT_KINDS.join('|')})-`);
 
 export function startWake(options: WakeOptions): Wake {
   const { onWake } = options;
@@ -51,13 +48,13 @@ export function startWake(options: WakeOptions): Wake {
   const onHangup = (): void => onWake('config');
   process.on('SIGHUP', onHangup);
   return {
-    ready: Promise.all([monitor.ready, files.ready]).then(() => undefined),
+    ready: monitor.ready,
     monitor,
-    close: async () => {
+    close: () => {
       process.off('SIGHUP', onHangup);
       stopTimer();
       monitor.close();
-      await files.close();
+      files.close();
     },
   };
 }
@@ -80,46 +77,48 @@ function startTimer({ resyncInterval, onWake }: WakeOptions): () => void {
   return () => clearTimeout(timer);
 }
 
-interface WatchedFiles {
-  readonly ready: Promise<void>;
-  close(): Promise<void>;
-}
-
-/** `/etc` and `/run` are watched for what may appear in them, and nothing else below them is. */
-function watchFiles({ paths, isOwnFile, onWake, log }: WakeOptions): WatchedFiles {
-  const config = debounce(() => onWake('config'));
-  const scripts = debounce(() => onWake('wake'));
-  const wake = ringTwice(paths.wake, () => onWake('wake'));
-  const watcher = watch([paths.below('/etc'), paths.below('/run')], {
-    ignoreInitial: true,
-    alwaysStat: true,
-    // A rename over the file is a change of it.
-    atomic: QUIET_MS,
-    ignored: (file) => !isOfInterest(file, paths),
+/** `/etc` and `/run` are watched for what may appear in them. */
+function watchFiles({ paths, isOwnFile, onWake, log }: WakeOptions): WatchedFolders {
+  const { below, config, connections, networkScripts, templates, wake } = paths;
+  const configBell = debounce(() => onWake('config'));
+  const scriptBell = debounce(() => {
+    const files = [...scripts];
+    scripts.clear();
+    // Asked late: a file of ours is said to be so after it has its name.
+    if (!files.every(isOwnFile)) onWake('wake');
   });
-  watcher.on('all', (event, file, stats) => {
-    if (event === 'addDir' || event === 'unlinkDir') return;
-    if (path.dirname(file) === paths.networkScripts) {
-      if (!isOwnFile(file)) scripts.ring();
-    } else if (file !== paths.wake) config.ring();
-    else if (event !== 'unlink') wake.ring(stats?.mtimeMs);
-  });
-  watcher.on('error', (problem) => {
+  const scripts = new Set<string>();
+  const onChange = (file: string): void => {
+    if (isOrLeadsTo(file, wake)) onWake('wake');
+    if (isOrLeadsTo(file, config) || isOrLeadsTo(file, templates) || isTemplate(file, templates))
+      configBell.ring();
+    if (isOrLeadsTo(file, networkScripts) || isOrLeadsTo(file, connections) || isOfInterface(file, paths)) {
+      scripts.add(file);
+      scriptBell.ring();
+    }
+  };
+  const onProblem = (problem: unknown): void =>
     log.warn({ problem: errorMessage(problem) }, 'files cannot be watched, changes are taken at SIGHUP');
-  });
+  const watched = [
+    watchFolders({
+      top: below('/etc'),
+      folders: [path.dirname(config), templates, networkScripts, connections],
+      onChange,
+      onProblem,
+    }),
+    watchFolders({ top: below('/run'), folders: [path.dirname(wake)], onChange, onProblem }),
+  ];
   return {
-    ready: readiness(watcher),
-    close: async () => {
-      config.stop();
-      scripts.stop();
-      wake.stop();
-      await watcher.close();
+    close: () => {
+      for (const each of watched) each.close();
+      configBell.stop();
+      scriptBell.stop();
     },
   };
 }
 
 interface Bell {
-  ring(mtimeMs?: number): void;
+  ring(): void;
   stop(): void;
 }
 
@@ -134,43 +133,16 @@ function debounce(ring: () => void): Bell {
   };
 }
 
-/** At once, and once more if the file was touched again before anything would have been said of it. */
-function ringTwice(file: string, ring: () => void): Bell {
-  let known: number | undefined;
-  let isStopped = false;
-  const later = debounce(() => {
-    void stat(file).then(
-      ({ mtimeMs }) => !isStopped && mtimeMs !== known && ring(),
-      () => undefined,
-    );
-  });
-  return {
-    ring: (mtimeMs) => {
-      known = mtimeMs;
-      later.ring();
-      ring();
-    },
-    stop: () => {
-      isStopped = true;
-      later.stop();
-    },
-  };
+function isOrLeadsTo(file: string, target: string): boolean {
+  return target === file || target.startsWith(`${file}${path.sep}`);
 }
 
-function readiness(watcher: FSWatcher): Promise<void> {
-  return new Promise((resolve) => {
-    watcher.once('ready', resolve);
-    watcher.once('error', () => resolve());
-  });
+function isTemplate(file: string, templates: string): boolean {
+  return path.dirname(file) === templates && file.endsWith(TEMPLATE_SUFFIX);
 }
 
-/** The files, and the folders that lead to them. */
-function isOfInterest(file: string, paths: WakeOptions['paths']): boolean {
-  const { config, networkScripts, templates, wake } = paths;
-  const folder = path.dirname(file);
-  if (folder === templates) return file.endsWith(TEMPLATE_SUFFIX);
-  if (folder === networkScripts) return SCRIPT.test(path.basename(file)) && !isOriginal(file);
-  return [config, networkScripts, templates, wake].some(
-    (target) => target === file || target.startsWith(`${file}${path.sep}`),
-  );
+function isOfInterface(file: string, { connections, networkScripts }: WakeOptions['paths']): boolean {
+  const folder = { [networkScripts]: NETWORK_SCRIPTS, [connections]: CONNECTIONS }[path.dirname(file)];
+  const contractPath = `${folder}/${path.basename(file)}`;
+  return isInterfaceFile(contractPath) && !isOriginal(contractPath);
 }

@@ -10,6 +10,7 @@ import {
   fchmodSync,
   fsync,
   linkSync,
+  mkdirSync,
   openSync,
   readdirSync,
   renameSync,
@@ -56,16 +57,27 @@ export async function prepareFile(
   };
 }
 
-/** `durable: false` survives the death of the process, `true` a power cut as well. AgentError `file-failed`. */
+export interface WriteOptions {
+  readonly mode: number;
+  /** false survives the death of the process, true a power cut as well. */
+  readonly durable: boolean;
+  /** What is at the path keeps this second name. */
+  readonly keepPreviousAs?: string;
+}
+
+/** AgentError `file-failed`. */
 export async function writeFileAtomically(
   target: string,
-  content: string,
-  { mode, durable }: { readonly mode: number; readonly durable: boolean },
+  content: string | Uint8Array,
+  { mode, durable, keepPreviousAs }: WriteOptions,
 ): Promise<void> {
   const temporary = temporaryFor(target);
   await writing(target, async () => {
     await writeTemporary(temporary, content, mode, durable);
-    await orRemove(temporary, () => renameSync(temporary, target));
+    await orRemove(temporary, () => {
+      if (keepPreviousAs !== undefined) keepAs(target, keepPreviousAs);
+      renameSync(temporary, target);
+    });
   });
   if (durable) await syncDirectory(path.dirname(target));
 }
@@ -108,7 +120,7 @@ export async function syncDirectory(directory: string): Promise<void> {
   });
 }
 
-/** Temporaries that a killed run left in a folder. */
+/** Temporaries that a killed run left in a folder; none in one that cannot be read. */
 export function leftovers(directory: string): readonly string[] {
   return namesIn(directory)
     .filter((name) => name.startsWith('.') && name.endsWith(TEMPORARY_SUFFIX))
@@ -118,14 +130,32 @@ export function leftovers(directory: string): readonly string[] {
 function namesIn(directory: string): readonly string[] {
   try {
     return readdirSync(directory);
-  } catch (error) {
-    if (isMissing(error)) return [];
-    throw error;
+  } catch {
+    return [];
   }
 }
 
+/** As far as the disk allows: they are in nobody's way. */
 export function removeLeftovers(paths: readonly string[]): void {
-  for (const leftover of paths) removeIfThere(leftover);
+  for (const leftover of paths) {
+    try {
+      removeIfThere(leftover);
+    } catch {
+      // The next run tries again.
+    }
+  }
+}
+
+/** With what is missing above it. Throws the kernel's own error: Node's `recursive` says ENOENT where the disk is read-only. */
+export function makeFolder(folder: string, mode: number): void {
+  try {
+    mkdirSync(folder, { mode });
+  } catch (error) {
+    if (hasCode(error, 'EEXIST')) return;
+    if (!hasCode(error, 'ENOENT') || path.dirname(folder) === folder) throw error;
+    makeFolder(path.dirname(folder), mode);
+    mkdirSync(folder, { mode });
+  }
 }
 
 export function removeIfThere(file: string): void {
@@ -156,7 +186,7 @@ function temporaryFor(target: string): string {
 
 async function writeTemporary(
   temporary: string,
-  content: string,
+  content: string | Uint8Array,
   mode: number,
   durable: boolean,
 ): Promise<void> {

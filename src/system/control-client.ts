@@ -21,6 +21,7 @@ export interface ControlClient {
   watchStatus(onDocument: (report: unknown) => void, signal?: AbortSignal): Promise<void>;
   reconfigure(request: ReconfigureRequest): Promise<unknown>;
   release(request: ReleaseRequest): Promise<unknown>;
+  reload(): Promise<unknown>;
 }
 
 export interface ControlTimeouts {
@@ -55,6 +56,7 @@ export async function connectControl(path: string, timeouts = TIMEOUTS): Promise
       watch({ path, route: 'GET /status/watch', timeoutMs: statusMs, signal }, onDocument),
     reconfigure: (body) => ask({ path, route: 'POST /reconfigure', timeoutMs: runMs, body }),
     release: (body) => ask({ path, route: 'POST /release', timeoutMs: runMs, body }),
+    reload: () => ask({ path, route: 'POST /reload', timeoutMs: statusMs }),
   };
 }
 

@@ -24,6 +24,7 @@ export const ROUTES = {
   'GET /status/watch': true,
   'POST /reconfigure': true,
   'POST /release': true,
+  'POST /reload': true,
 } as const;
 
 /** The body of every answer that is not 200. The code is null for what is a bug of the daemon. */

@@ -18,6 +18,8 @@ export interface ControlHandlers {
   /** Called to the end, whether the client waits for it or not. */
   reconfigure(request: ReconfigureRequest): Promise<unknown>;
   release(request: ReleaseRequest): Promise<unknown>;
+  /** Resolves when the configuration was read again, and taken or refused. */
+  reload(): Promise<unknown>;
   /** Calls back with the status at each change, until the returned function is called. */
   watchStatus(onChange: (report: unknown) => void): () => void;
 }
@@ -131,6 +133,8 @@ async function handle(
       return handlers.reconfigure(await readBody(request, RECONFIGURE_REQUEST));
     case 'POST /release':
       return handlers.release(await readBody(request, RELEASE_REQUEST));
+    case 'POST /reload':
+      return handlers.reload();
   }
 }
 

@@ -8,11 +8,12 @@
  * third could slip in. `FILE.break` is a lock like any other: that of a run that was killed while it broke one is broken in turn.
  */
 import { randomUUID } from 'node:crypto';
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { AgentError, errorMessage } from '../errors.ts';
-import { hasCode, isDenied, isMissing, linkUnlessTaken } from './atomic-file.ts';
+import { hasCode, isDenied, isMissing, linkUnlessTaken, makeFolder } from './atomic-file.ts';
+import { readOwnFile } from './read-file.ts';
 
 /** CONTRACT: exit 4 when the holder did not let go within 10 s. */
 const LOCK_TIMEOUT_MS = 10_000;
@@ -47,7 +48,7 @@ async function acquireLock(file: string, timeoutMs: number): Promise<void> {
   const deadline = Date.now() + timeoutMs;
   let claim: string | undefined;
   try {
-    mkdirSync(path.dirname(file), { recursive: true, mode: FOLDER_MODE });
+    makeFolder(path.dirname(file), FOLDER_MODE);
     removeDeadClaims(file);
     claim = makeClaim(file);
     while (!tryAcquire(file, claim)) {
@@ -79,7 +80,13 @@ function tryBreak(file: string, claim: string): boolean {
     rmSync(right, { force: true });
     return false;
   }
-  renameSync(right, file);
+  try {
+    renameSync(right, file);
+  } catch (error) {
+    // A folder in its place.
+    rmSync(right, { force: true });
+    throw error;
+  }
   return true;
 }
 
@@ -89,7 +96,9 @@ function stateOf(file: string): 'free' | 'held' | 'dead' {
   const holder = parseHolder(text);
   if (holder === undefined) return 'dead';
   const now = describeProcess(holder.pid);
-  return now?.startTime === holder.startTime && now.bootId === holder.bootId ? 'held' : 'dead';
+  if (now?.startTime === holder.startTime && now.bootId === holder.bootId) return 'held';
+  // Who has ended as it should took its file away first: between our two looks.
+  return readIfThere(file) === text ? 'dead' : 'free';
 }
 
 /** undefined for what is not of our writing. */
@@ -116,9 +125,10 @@ function describeProcess(pid: number): Holder | undefined {
   return { pid, startTime, bootId: bootId.trim() };
 }
 
+/** '' for what is no file: nobody who lives holds such a lock. */
 function readIfThere(file: string): string | undefined {
   try {
-    return readFileSync(file, 'utf8');
+    return readOwnFile(file) ?? '';
   } catch (error) {
     // ESRCH: the process ended between open() and read().
     if (isMissing(error) || hasCode(error, 'ESRCH')) return undefined;

@@ -1,5 +1,5 @@
 /** Files as we left them, so that a watcher that hears of one can tell whether that is news. */
-import { statSync } from 'node:fs';
+import { lstatSync } from 'node:fs';
 
 export interface OwnFiles {
   /** It was written or removed just now. */
@@ -18,8 +18,12 @@ export function createOwnFiles(): OwnFiles {
   };
 }
 
-/** '' for what is not there. */
-function identify(file: string): string {
-  const stats = statSync(file, { bigint: true, throwIfNoEntry: false });
-  return stats === undefined ? '' : `${stats.ino} ${stats.mtimeNs} ${stats.size}`;
+/** '' for what is not there, or cannot be looked at. Of a link its own: what we write is none. */
+export function identify(file: string): string {
+  try {
+    const stats = lstatSync(file, { bigint: true, throwIfNoEntry: false });
+    return stats === undefined ? '' : `${stats.ino} ${stats.mtimeNs} ${stats.size}`;
+  } catch {
+    return '';
+  }
 }

@@ -9,7 +9,7 @@ import { AgentError, errorMessage } from '../errors.ts';
 const MAX_OUTPUT_CHARACTERS = 1_000_000;
 
 /** What a program gets to see: the system's folders, and messages that do not depend on the machine's language. */
-const CLEAN_ENVIRONMENT = { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C' } as const;
+export const CLEAN_ENVIRONMENT = { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C' } as const;
 
 export interface RunOptions {
   /** Then it is killed. */
@@ -58,19 +58,27 @@ async function temporaryFile(content: string): Promise<FileHandle> {
   }
 }
 
+/** So that `run` needs nothing from the disk any more but the program. */
+export function loadRunner() {
+  return import('execa');
+}
+
 async function execute(
   command: string,
   args: readonly string[],
   stdin: 'ignore' | number,
   { timeoutMs, env = {} }: Omit<RunOptions, 'input'>,
 ): Promise<RunResult> {
-  const { execa } = await import('execa');
+  const { execa } = await loadRunner();
   const subprocess = execa(command, args, {
     env: { ...CLEAN_ENVIRONMENT, ...env },
     extendEnv: false,
     // Its types know the descriptors up to 9; it hands on any.
     stdin: stdin as 'ignore' | 3,
     reject: false,
+    // To end it with us execa listens to signals, and when a handler that was there once alone has gone, it kills us with the signal
+    // that we are just handling (signal-exit). A stop would cut off the transaction in hand.
+    cleanup: false,
     maxBuffer: MAX_OUTPUT_CHARACTERS,
   });
   const deadline = AbortSignal.timeout(timeoutMs);

@@ -1,5 +1,7 @@
 /** Checks a YAML file against a valibot schema and reports everything that is wrong with it at once, each with its place. */
 import * as v from 'valibot';
+import { formatInterfaceAddress, type InterfaceAddress, parseInterfaceAddress } from '../model/net.ts';
+import { printableLine, quoted } from '../model/printable.ts';
 import type { Path, YamlFile, YamlProblem } from './yaml.ts';
 
 export type Checked<Value> = { readonly value: Value } | { readonly problems: readonly YamlProblem[] };
@@ -64,6 +66,11 @@ export function parsedText<Value>(parse: (text: string) => Value | undefined, al
   );
 }
 
+/** Whether the prefix length is one of the address's family. */
+export function isInterfaceAddress(entry: InterfaceAddress): boolean {
+  return parseInterfaceAddress(formatInterfaceAddress(entry)) !== undefined;
+}
+
 /** Calls back with the path of every value that the schema knows: each key, and each entry of a list of mappings. */
 export function walkSchema(
   schema: v.GenericSchema,
@@ -91,9 +98,11 @@ function walk(
 
 /** `interfaces[0].routes[1].to` */
 export function formatPath(path: Path): string {
-  return path
-    .map((step, index) => (typeof step === 'number' ? `[${step}]` : index === 0 ? step : `.${step}`))
-    .join('');
+  const words = path.map((step, index) =>
+    typeof step === 'number' ? `[${step}]` : index === 0 ? step : `.${step}`,
+  );
+  // A key can be any text.
+  return printableLine(words.join(''));
 }
 
 function sortProblems(problems: readonly YamlProblem[]): YamlProblem[] {
@@ -148,7 +157,7 @@ function describe(value: unknown): string {
   if (isMapping(value)) return 'a mapping';
   if (typeof value === 'number' || typeof value === 'boolean') return String(value);
   if (typeof value !== 'string') return 'nothing';
-  const text = JSON.stringify(value);
+  const text = quoted(value);
   return text.length <= MAX_DESCRIPTION ? text : `${text.slice(0, MAX_DESCRIPTION)}…`;
 }
 

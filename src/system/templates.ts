@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Eta } from 'eta';
 import { AgentError, errorMessage } from '../errors.ts';
-import { SCRIPT_KINDS, type ScriptKind } from '../model/files.ts';
+import { FILE_KINDS, type FileKind } from '../model/files.ts';
 import type { Template, Templates } from '../model/templates.ts';
 
 export interface TemplateSource {
@@ -24,13 +24,13 @@ export async function loadTemplates(
   findOverride: FindOverride = async () => undefined,
 ): Promise<Templates> {
   const entries = await Promise.all(
-    SCRIPT_KINDS.map(async (kind) => {
+    FILE_KINDS.map(async (kind) => {
       const fileName = `${kind}.eta`;
       const source = (await findOverride(fileName)) ?? (await readTemplate(join(directory, fileName)));
       return [kind, compileTemplate(source)] as const;
     }),
   );
-  return Object.fromEntries(entries) as Record<ScriptKind, Template>;
+  return Object.fromEntries(entries) as Record<FileKind, Template>;
 }
 
 async function readTemplate(path: string): Promise<TemplateSource> {

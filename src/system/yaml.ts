@@ -1,15 +1,18 @@
 /** The door for YAML that people write: strict, and able to say where each value is. */
 import {
+  CST,
   type Document,
   isMap,
   isNode,
   isSeq,
+  Lexer,
   LineCounter,
   type Node,
   type ParsedNode,
   parseDocument,
   visit,
 } from 'yaml';
+import { printableLine } from '../model/printable.ts';
 
 /** Keys and indexes from the top of the document. */
 export type Path = readonly (string | number)[];
@@ -35,13 +38,39 @@ export interface YamlFile {
   keyPosition(path: Path): Position;
 }
 
+/** A configuration for every NIC and address of the largest VM has a tenth of that; comparing keys takes the square of their number. */
+const MAXIMUM_BYTES = 64 * 1024;
+/** The parser calls itself for each level, and near the end of the stack V8 ends the process: no error to catch. */
+const DEEPEST_FLOW = 32;
+/** Every level of a block is farther to the right than the one that it is in. */
+const FARTHEST_COLUMN = 128;
+const START: Position = { line: 1, column: 1 };
+type TokenType = ReturnType<typeof CST.tokenType>;
+const FLOW_STEPS: Readonly<Record<string, number>> = {
+  'flow-seq-start': 1,
+  'flow-map-start': 1,
+  'flow-seq-end': -1,
+  'flow-map-end': -1,
+};
+const BLOCK_INDICATORS: ReadonlySet<TokenType> = new Set([
+  'seq-item-ind',
+  'explicit-key-ind',
+  'map-value-ind',
+]);
+/** The lexer's own signs. */
+const ZERO_WIDTH: ReadonlySet<TokenType> = new Set(['doc-mode', 'flow-error-end', 'scalar']);
+/** Nobody reads more. */
+const MOST_PROBLEMS = 50;
+
 /**
  * YAML 1.2 with the core schema: `off`, `no` and `12:34:56` are text. One document, no key twice, no tags of one's own.
  * Anchors and aliases are refused: what a line says must be readable from that line, and a few of them can make gigabytes.
  */
 export function parseYaml(bytes: string | Uint8Array): { file: YamlFile } | { problems: YamlProblem[] } {
   const text = decode(bytes);
-  if (text === undefined) return { problems: [{ at: { line: 1, column: 1 }, text: 'no valid UTF-8' }] };
+  if (text === undefined) return { problems: [{ at: START, text: 'no valid UTF-8' }] };
+  const excess = findExcess(text);
+  if (excess !== undefined) return { problems: [excess] };
   const lineCounter = new LineCounter();
   const document = parseDocument(text, {
     lineCounter,
@@ -57,7 +86,7 @@ export function parseYaml(bytes: string | Uint8Array): { file: YamlFile } | { pr
   const problems = [
     ...[...document.errors, ...document.warnings].map(({ pos, message }) => ({
       at: positionAt(pos[0]),
-      text: `no valid YAML: ${message}`,
+      text: `no valid YAML: ${printableLine(message)}`,
     })),
     ...findAnchors(document).map((offset) => ({
       at: positionAt(offset),
@@ -76,7 +105,44 @@ export function parseYaml(bytes: string | Uint8Array): { file: YamlFile } | { pr
 
 /** One line each, as compilers and editors know them: `name:LINE:COLUMN: text`. */
 export function formatProblems(name: string, problems: readonly YamlProblem[]): string[] {
-  return problems.map(({ at, text }) => `${name}:${at.line}:${at.column}: ${text}`);
+  const lines = problems
+    .slice(0, MOST_PROBLEMS)
+    .map(({ at, text }) => `${name}:${at.line}:${at.column}: ${text}`);
+  const more = problems.length - lines.length;
+  return more > 0 ? [...lines, `${name}: ${more} more problem${more === 1 ? '' : 's'}`] : lines;
+}
+
+/** What would take the parser minutes, or the process down. */
+function findExcess(text: string): YamlProblem | undefined {
+  const bytes = Buffer.byteLength(text);
+  if (bytes > MAXIMUM_BYTES) return { at: START, text: `${bytes} bytes; allowed: ${MAXIMUM_BYTES}` };
+  const offset = findTooDeep(text);
+  if (offset === undefined) return undefined;
+  const before = text.slice(0, offset).split('\n');
+  const column = (before.at(-1)?.length ?? 0) + 1;
+  return { at: { line: before.length, column }, text: 'nested too deep' };
+}
+
+/** The offset of the first token that is nested too deep, from the lexer alone, which does not call itself. */
+function findTooDeep(text: string): number | undefined {
+  let offset = 0;
+  let lineStart = 0;
+  let flow = 0;
+  let isFirst = true;
+  let previous: TokenType = null;
+  for (const token of new Lexer().lex(text)) {
+    // What comes after the sign for a scalar is its text, whatever it looks like.
+    const type: TokenType = previous === 'scalar' ? null : CST.tokenType(token);
+    flow = type === 'flow-error-end' ? 0 : Math.max(0, flow + (FLOW_STEPS[type ?? ''] ?? 0));
+    const opensBlock = flow === 0 && type !== 'space' && (isFirst || BLOCK_INDICATORS.has(type));
+    const isFar = opensBlock && type !== 'newline' && offset - lineStart >= FARTHEST_COLUMN;
+    if (flow > DEEPEST_FLOW || isFar) return offset;
+    if (!ZERO_WIDTH.has(type)) offset += token.length;
+    if (type === 'newline') lineStart = offset;
+    isFirst = type === 'newline' || (isFirst && type === 'space');
+    previous = type;
+  }
+  return undefined;
 }
 
 function decode(bytes: string | Uint8Array): string | undefined {

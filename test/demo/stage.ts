@@ -40,7 +40,7 @@ export function createNarrator(stream: NodeJS.WriteStream, env: NodeJS.ProcessEn
     },
     shown: (command, lines, most = LINES) => {
       output.line(output.style('dim', `   $ ${command}`));
-      for (const line of lines.slice(0, most)) output.line(`     ${line}`);
+      for (const line of lines.slice(0, most)) output.line(`     ${line.replaceAll('\t', ' ')}`);
       if (lines.length > most) output.line(output.style('dim', `     … ${lines.length - most} more`));
     },
     matrix: (matrix) => printMatrix(output, matrix),

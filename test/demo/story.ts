@@ -5,7 +5,7 @@ import path from 'node:path';
 import { errorMessage } from '../../src/errors.ts';
 import { bundleActor } from '../lab/actor-client.ts';
 import { brokenCells } from '../lab/cells.ts';
-import type { Daemon } from '../lab/daemon.ts';
+import type { Daemon, LogLine } from '../lab/daemon.ts';
 import { createLab, type Lab } from '../lab/lab.ts';
 import type { Monitor } from '../lab/monitor.ts';
 import { EVERY_SECOND, inSync, networkOf, waitForAddresses, waitForNetwork } from '../lab/settled.ts';
@@ -84,10 +84,13 @@ async function attach({ lab, narrator }: Scene, daemon: Daemon): Promise<string>
   await lab.plugIn(mac);
   await waitForAddresses(lab.vm, 'eth1', ADDRESSES);
   await daemon.waitForStatus(inSync(mac));
+  // It is in sync before the run has remembered that, and said so.
+  const isWhole = ({ steps }: LogLine): boolean => Number(steps) > ADDRESSES.length;
+  await daemon.waitForLog((log) => log.some(isWhole));
   const lines = monitor.lines();
   const changes = lines.filter(({ text }) => /^\[(ADDR|ROUTE|RULE)\]/.test(text) && !text.includes('::'));
   const link = lines.find(({ text }) => text.startsWith('[LINK]') && text.includes(' eth1'));
-  const run = daemon.log().findLast(({ steps }) => Number(steps) > 0);
+  const run = daemon.log().findLast(isWhole);
   await monitor.stop();
   narrator.measured(
     (changes.at(-1)?.at ?? Number.NaN) - (link?.at ?? Number.NaN),

@@ -13,6 +13,8 @@ export interface DaemonOptions {
   readonly args?: readonly string[];
   /** A `strace -e` expression; threads and children included. */
   readonly strace?: string;
+  /** With the options that the package's launcher gives to Node: for little memory, and slower on a machine that runs a dozen of them. */
+  readonly asPackaged?: boolean;
   /** A command that runs, in its own process, the command which is given to it. */
   readonly through?: readonly string[];
 }
@@ -26,7 +28,9 @@ export interface LogLine {
 
 const STATUS = v.object({
   state: v.string(),
+  reason: v.nullable(v.string()),
   daemon: v.boolean(),
+  confirmBy: v.nullable(v.string()),
   lastRun: v.nullable(v.object({ trigger: v.string(), outcome: v.string(), steps: v.number() })),
   interfaces: v.array(
     v.object({
@@ -41,6 +45,10 @@ const STATUS = v.object({
 });
 
 export type Status = v.InferOutput<typeof STATUS>;
+
+export function parseStatus(document: unknown): Status {
+  return v.parse(STATUS, document);
+}
 
 export interface WaitOptions {
   readonly deadlineMs?: number;
@@ -101,7 +109,7 @@ export async function startDaemon(parts: DaemonParts, options: DaemonOptions): P
 
 function daemonOf(child: Child, { readStatus }: DaemonParts, traceFile: string | undefined): Daemon {
   const log = (): readonly LogLine[] => parseLog(child.stderr);
-  const status = async (): Promise<Status> => v.parse(STATUS, await readStatus());
+  const status = async (): Promise<Status> => parseStatus(await readStatus());
   /** What a dead daemon will never do is not waited for. */
   const alive = <T>(value: T): T => {
     if (child.death !== undefined) throw new Error(`waiting for the daemon: ${child.death}`);

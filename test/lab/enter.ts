@@ -58,8 +58,22 @@ export function enter(command: readonly string[]): EnteredCommand {
 
 /** Why this machine cannot make the namespaces, in the words of the tool that failed; undefined when it can. */
 export function whyNotEnter(): string | undefined {
-  const { command, args } = enter(['true']);
+  return whyNot(['true']);
+}
+
+/** A systemd needs a control group below ours, which nobody but root can make. */
+const MAKE_CONTROL_GROUP =
+  'mount -t cgroup2 cgroup2 /run && group=$(mktemp -d /run/eni-lab-XXXXXX) && rmdir "$group"';
+
+/** Why systemd cannot be booted inside of the namespaces; undefined when it can. */
+export function whyNotBootSystemd(): string | undefined {
+  if (process.getuid?.() !== 0) return 'only root can make a control group';
+  return whyNot(['unshare', '--cgroup', '--mount', '--', 'sh', '-c', MAKE_CONTROL_GROUP]);
+}
+
+function whyNot(probe: readonly string[]): string | undefined {
+  const { command, args } = enter(probe);
   const { status, stderr, error } = spawnSync(command, args, { encoding: 'utf8' });
   if (status === 0) return undefined;
-  return error?.message ?? (stderr.trim() || `unshare: exit status ${status}`);
+  return error?.message ?? (stderr.trim() || `${probe[0]}: exit status ${status}`);
 }

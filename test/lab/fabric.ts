@@ -78,6 +78,7 @@ table netdev fabric {
     iifname . ip saddr @owned4 update @accepted4 { iifname . ip saddr counter } accept
     iifname . ip6 saddr @owned6 update @accepted6 { iifname . ip6 saddr counter } accept
     iifname . arp saddr ip @owned4 accept
+    ip saddr 0.0.0.0 udp sport 68 udp dport 67 accept
     ip6 saddr { ::, fe80::/10 } accept
     meta protocol ip update @spoofed4 { iifname . ip saddr counter } drop
     meta protocol ip6 update @spoofed6 { iifname . ip6 saddr counter } drop
@@ -111,6 +112,8 @@ export class Fabric {
   readonly #ports = new Map<string, Port>();
   /** Port names are never used twice, so that counters of a detached ENI never mix with another's. */
   #portsMade = 0;
+  /** One at a time: for a moment the names that links have in the VMs are names here. */
+  #plugging: Promise<unknown> = Promise.resolve();
 
   constructor(namespace: string) {
     this.#namespace = namespace;
@@ -130,11 +133,15 @@ export class Fabric {
       this.#portsMade += 1;
       return { name: `p${this.#portsMade}`, options: option, addresses: new Set(option.addresses) };
     });
-    await setUp(this.#namespace, {
-      ip: ports.flatMap(linkLines),
-      nft: ports.flatMap(filterLines).join('\n'),
-      ipAfter: ports.flatMap(plugLines),
-    });
+    const plugging = this.#plugging.then(() =>
+      setUp(this.#namespace, {
+        ip: ports.flatMap(linkLines),
+        nft: ports.flatMap(filterLines).join('\n'),
+        ipAfter: ports.flatMap(plugLines),
+      }),
+    );
+    this.#plugging = plugging.catch(() => undefined);
+    await plugging;
     await Promise.all(
       options.map(({ namespace, linkName }) => setUp(namespace, { ip: impatientLines(linkName) })),
     );
@@ -245,9 +252,16 @@ function linkLines({ name, options }: Port): readonly string[] {
   ];
 }
 
-/** The fabric is ready when the link appears, as the cloud's is. */
+/**
+ * The fabric is ready when the link appears, as the cloud's is. It comes with its name: when it gets that on the way, the event
+ * that udev hears first is about the one before.
+ */
 function plugLines({ name, options: { namespace, linkName } }: Port): readonly string[] {
-  return [`link set ${name} up`, `link set ${otherEnd(name)} netns ${namespace} name ${linkName}`];
+  return [
+    `link set ${name} up`,
+    `link set ${otherEnd(name)} name ${linkName}`,
+    `link set ${linkName} netns ${namespace}`,
+  ];
 }
 
 function otherEnd(port: string): string {

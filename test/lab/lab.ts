@@ -11,7 +11,9 @@ import { type AttachOptions, Cloud, type Eni, type MetadataControl } from './clo
 import type { ControlPlane } from './control-plane/control-plane.ts';
 import type { InstanceSize } from './control-plane/quotas.ts';
 import type { CloudVm } from './data-plane.ts';
+import { type DhcpLease, serveDhcp } from './dhcp.ts';
 import { Fabric, type PortCounters } from './fabric.ts';
+import { assertFilesMean } from './files-mean.ts';
 import { assertPrivateNamespace } from './guard.ts';
 import { Hosts } from './hosts.ts';
 import {
@@ -23,10 +25,18 @@ import {
   prepareMachine,
   type VmOptions,
 } from './machines.ts';
+import type { ServedModel } from './metadata-server.ts';
 import { addNamespaces, deleteNamespaces } from './netns.ts';
 import type { ConnectResult, ProbeRequest } from './protocol.ts';
 import { openSession, type Session } from './sessions.ts';
-import { CLIENT_SUBNETS, INSTANCE_IDS, macFor, RESPONDER_PORT } from './topology.ts';
+import {
+  CLIENT_SUBNETS,
+  INSTANCE_IDS,
+  METADATA_ADDRESS,
+  METADATA_PORT,
+  macFor,
+  RESPONDER_PORT,
+} from './topology.ts';
 import { assertUntouched, readUntouchables } from './untouched.ts';
 import { CONNECT_DEADLINE_MS, createVm, type Vm } from './vm.ts';
 import { createRoot } from './vm-root.ts';
@@ -74,6 +84,10 @@ export interface Lab {
   answerUdp(): Promise<void>;
   /** One more machine, with an ENI in the subnet of its addresses or without any; it answers as all do. Returns its namespace. */
   addMachine(options: ExtraMachine): Promise<string>;
+  /** A DHCP server that gives these NICs, of one subnet, their addresses and a default route. */
+  serveDhcp(leases: readonly DhcpLease[]): Promise<void>;
+  /** A second metadata service, on that machine (which has its address), for whoever comes there. */
+  impersonateMetadata(host: string, model: ServedModel): Promise<void>;
   /** A TCP connection from a client to an address, which stays. */
   openSession(options: { from: string; to: string }): Promise<Session>;
   /** Every client to every address, all at once. */
@@ -82,7 +96,7 @@ export interface Lab {
   portCounters(): Promise<Readonly<Record<string, PortCounters>>>;
   /** Throws when the agent touched what is not its own; `close` does it, too. */
   assertUntouched(): Promise<void>;
-  /** Removes everything; throws when an actor or a daemon had died or something was touched. */
+  /** Removes everything; throws when an actor or a daemon had died, something was touched or our files mean something else than the kernel has. */
   close(): Promise<void>;
 }
 
@@ -119,7 +133,18 @@ export async function createLab({ actorBundle, instance = LARGE, ...vmOptions }:
       await addNamespaces([namespaceOf(name)]);
       return namespaceOf(name);
     };
-    const parts = { ...described, actors, actor, fabric, instance, children, scratch, addNamespace, cleanUp };
+    const parts = {
+      ...described,
+      vpc: namespaceOf(VPC),
+      actors,
+      actor,
+      fabric,
+      instance,
+      children,
+      scratch,
+      addNamespace,
+      cleanUp,
+    };
     return await assemble(parts);
   } catch (error) {
     await cleanUp();
@@ -136,6 +161,8 @@ async function buildNetwork(vpc: string, machines: readonly Machine[]): Promise<
 }
 
 interface LabParts {
+  /** The namespace of the fabric. */
+  readonly vpc: string;
   readonly actors: Actors;
   /** The metadata service's. */
   readonly actor: Actor;
@@ -193,6 +220,12 @@ async function assemble(parts: LabParts): Promise<Lab> {
       hosts.add(options.name);
       return namespace;
     },
+    serveDhcp: (leases) => serveDhcp(parts.children, parts.vpc, leases),
+    impersonateMetadata: async (host, model) => {
+      const actor = await hosts.of(host);
+      await actor.call('startMetadata', { host: METADATA_ADDRESS, port: METADATA_PORT });
+      await actor.call('setMetadata', { client: '', model });
+    },
     openSession: async ({ from, to }) => {
       const machine = parts.others.find(({ name }) => name === from);
       const client = found(machine, from).port.namespace;
@@ -202,11 +235,10 @@ async function assemble(parts: LabParts): Promise<Lab> {
     portCounters: () => fabric.counters(),
     assertUntouched: assertAllUntouched,
     close: async () => {
-      const untouched = assertAllUntouched();
-      await Promise.allSettled([untouched]);
+      const checks = await Promise.allSettled([assertAllUntouched(), ...vms.map(assertFilesMean)]);
       const deaths = await cleanUp();
       if (deaths.length > 0) throw new Error(`closing the lab: ${deaths.join('; ')}`);
-      await untouched;
+      for (const check of checks) if (check.status === 'rejected') throw check.reason;
     },
   };
 }

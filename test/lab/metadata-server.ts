@@ -9,6 +9,7 @@ import type { AddressInfo, Socket } from 'node:net';
 
 const BASE = '/latest/meta-data/';
 const NOT_FOUND = '<html><head><title>404 Not Found</title></head><body><h1>404 Not Found</h1></body></html>';
+const HTML = { 'content-type': 'text/html' };
 const DRIP_INTERVAL_MS = 20;
 const HUGE_BYTES = 1024 * 1024;
 const ANY_CLIENT = '';
@@ -38,8 +39,9 @@ export interface ServedModel {
 
 /**
  * What happens instead of the answer. `redirect` answers 302 to the path `redirected` below the base; `garbage` answers
- * `body`, one byte per character (latin1); `truncate` announces the whole body, sends half of it and closes; `drip`
- * announces the body and sends a byte now and then.
+ * `body`, one byte per character (latin1); `truncate` announces the whole body, sends half of it and closes, `reset` the same with a reset at the end; `drip`
+ * announces the body and sends a byte now and then; `answers` says something else for some paths;
+ * `twice` has each line of the listing twice, `more` has `body` as a further line, `less` lacks the line `body`.
  */
 export type FaultMode =
   | 'status'
@@ -49,9 +51,14 @@ export type FaultMode =
   | 'drip'
   | 'hang'
   | 'close'
+  | 'reset'
   | 'redirect'
   | 'garbage'
-  | 'huge';
+  | 'huge'
+  | 'answers'
+  | 'twice'
+  | 'more'
+  | 'less';
 
 export interface Fault {
   /** Below the base, a prefix: `mac`, `network/interfaces/macs/`. Without it every path. */
@@ -62,9 +69,17 @@ export interface Fault {
   readonly mac?: string;
   readonly mode: FaultMode;
   readonly status?: number;
+  /** Of the header Retry-After, with `status`. */
+  readonly retryAfter?: string;
   readonly body?: string;
+  /** Path below the base → body; only these are hit. */
+  readonly answers?: Readonly<Record<string, string>>;
   /** How many requests it hits; all of them without it. */
   readonly times?: number;
+  /** How many requests it spares first. */
+  readonly from?: number;
+  /** It hits only each second one of these. */
+  readonly alternately?: boolean;
 }
 
 export interface ServedRequest {
@@ -74,6 +89,8 @@ export interface ServedRequest {
   readonly at: number;
   /** Counts from 1. */
   readonly connection: number;
+  /** Address. */
+  readonly client: string;
 }
 
 export interface MetadataServer {
@@ -103,13 +120,17 @@ export async function startMetadataServer({ host, port }: ServerOptions): Promis
 
   const server = http.createServer({ noDelay: true, keepAliveTimeout: 0 }, (request, response) => {
     const path = request.url ?? '';
-    requests.push({ path, at: performance.now(), connection: connections.numberOf(request.socket) });
-    const own = answers.get(request.socket.remoteAddress ?? '') ?? answers.get(ANY_CLIENT);
+    const client = request.socket.remoteAddress ?? '';
+    const connection = connections.numberOf(request.socket);
+    requests.push({ path, at: performance.now(), connection, client });
+    const own = answers.get(client) ?? answers.get(ANY_CLIENT);
     const body = path.startsWith(BASE) ? own?.get(path.slice(BASE.length)) : undefined;
-    if (fault !== null && isHit(fault, path) && hits < (fault.times ?? Infinity)) {
-      hits += 1;
-      misbehave(fault, response, body ?? NOT_FOUND);
-    } else if (body === undefined) send(response, 404, NOT_FOUND, 'text/html');
+    const isMeant = fault !== null && isHit(fault, path);
+    if (isMeant) hits += 1;
+    if (fault !== null && isMeant && isDue(fault, hits)) {
+      const said = fault.answers?.[path.slice(BASE.length)];
+      misbehave(fault, response, said ?? body ?? NOT_FOUND);
+    } else if (body === undefined) send(response, 404, NOT_FOUND, HTML);
     else send(response, 200, body);
   });
   server.on('connection', (socket) => connections.add(socket));
@@ -207,8 +228,17 @@ function lines(entries: readonly string[]): string {
   return entries.join('\n');
 }
 
-function isHit({ path = '', exact = false, mac }: Fault, requested: string): boolean {
+/** `count` from 1. */
+function isDue(
+  { from = 0, times = Number.POSITIVE_INFINITY, alternately = false }: Fault,
+  count: number,
+): boolean {
+  return count > from && count <= from + times && (!alternately || count % 2 === 1);
+}
+
+function isHit({ path = '', exact = false, mac, answers }: Fault, requested: string): boolean {
   const below = requested.slice(BASE.length);
+  if (answers !== undefined) return Object.hasOwn(answers, below);
   const isNic = mac === undefined || below.toUpperCase().includes(`/${mac.toUpperCase()}/`);
   return isNic && (exact ? below === path : below.startsWith(path));
 }
@@ -217,21 +247,24 @@ function send(
   response: http.ServerResponse,
   status: number,
   body: string | Buffer,
-  type = 'text/plain',
+  headers: http.OutgoingHttpHeaders = { 'content-type': 'text/plain' },
 ): void {
   const bytes = Buffer.from(body);
-  response.writeHead(status, { 'content-type': type, 'content-length': bytes.length });
+  response.writeHead(status, { ...headers, 'content-length': bytes.length });
   response.end(bytes);
 }
 
 function misbehave(fault: Fault, response: http.ServerResponse, body: string): void {
   switch (fault.mode) {
     case 'status':
-      return send(response, fault.status ?? 500, NOT_FOUND, 'text/html');
+      return send(response, fault.status ?? 500, NOT_FOUND, {
+        ...HTML,
+        ...(fault.retryAfter === undefined ? {} : { 'retry-after': fault.retryAfter }),
+      });
     case 'empty':
       return send(response, 200, '');
     case 'html':
-      return send(response, 200, NOT_FOUND, 'text/html');
+      return send(response, 200, NOT_FOUND, HTML);
     case 'garbage':
       return send(response, 200, Buffer.from(fault.body ?? '\x00\xff\xfegarbage', 'latin1'));
     case 'huge':
@@ -246,15 +279,28 @@ function misbehave(fault: Fault, response: http.ServerResponse, body: string): v
       return drip(response, body);
     case 'hang':
       return;
+    case 'answers':
+      return send(response, 200, body);
+    case 'twice':
+    case 'more':
+    case 'less':
+      return send(response, 200, listing(fault, body.split('\n')));
     case 'close':
       response.socket?.destroy();
       return;
+    case 'reset':
+      return breakOff(response, body, () => response.socket?.resetAndDestroy());
   }
 }
 
-function breakOff(response: http.ServerResponse, body: string): void {
+function listing({ mode, body: line = '' }: Fault, entries: readonly string[]): string {
+  if (mode === 'twice') return lines([...entries, ...entries]);
+  return lines(mode === 'more' ? [...entries, line] : entries.filter((entry) => entry !== line));
+}
+
+function breakOff(response: http.ServerResponse, body: string, end = () => response.socket?.end()): void {
   const header = `HTTP/1.1 200 OK\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n`;
-  response.socket?.end(`${header}${body.slice(0, body.length / 2)}`);
+  response.socket?.write(`${header}${body.slice(0, body.length / 2)}`, () => end());
 }
 
 /** Never comes to its end. */

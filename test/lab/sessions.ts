@@ -13,7 +13,10 @@ const KEY_INTERVAL_MS = 10;
 export interface Session {
   /** Sends a line and waits for its echo; throws when it does not come or the connection is gone. */
   exchange(): Promise<void>;
-  /** Exchanges without a pause until the returned function is called, which tells how many there were. */
+  /**
+   * Exchanges without a pause until the returned function is called, which exchanges once more, so that
+   * the connection works at the end too, and tells how many there were: two at least.
+   */
   keepExchanging(): () => Promise<number>;
   /** As somebody types into ssh: a byte every 10 ms and its echo, until the returned function is called. */
   keepTyping(): () => Promise<Typed>;
@@ -42,7 +45,8 @@ export async function openSession({ actor, to, namespaces }: SessionParts): Prom
       const exchanges = (async () => {
         let count = 0;
         for (; !over.signal.aborted; count += 1) await exchange();
-        return count;
+        await exchange();
+        return count + 1;
       })();
       // A failure is told when it is asked for.
       exchanges.catch(() => undefined);

@@ -12,6 +12,13 @@ export function sized<T>(quick: T, full: T): T {
   return process.env['ENI_TEST_SIZE'] === 'full' ? full : quick;
 }
 
+/** Of a random test, for fast-check; what it prints is enough to play the same runs again. */
+export function seeded(what: string, numRuns: number): { readonly numRuns: number; readonly seed: number } {
+  const seed = Date.now() % 0x7fff_ffff;
+  console.info(`${what}: ${numRuns} runs, seed ${seed}`);
+  return { numRuns, seed };
+}
+
 /** The VM is in sync, and each of these ENIs is listed as such. */
 export function inSync(...macs: readonly string[]): (status: Status) => boolean {
   return ({ state, interfaces }) =>

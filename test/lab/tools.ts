@@ -16,32 +16,57 @@ const PACKAGES = {
   ping: 'iputils-ping',
   'systemd-analyze': 'systemd',
   keepalived: 'keepalived',
+  udevadm: 'udev',
+  NetworkManager: 'network-manager',
+  nmcli: 'network-manager',
+  'dbus-daemon': 'dbus-daemon',
+  dnsmasq: 'dnsmasq-base',
 } as const;
 
 type Tool = keyof typeof PACKAGES;
 
-/** Without these, all tests but one file's run. */
-const NEEDED_BY: Partial<Record<Tool, string>> = {
-  'iptables-nft': 'test/netns/forwarded-iptables.test.ts',
-  'iptables-legacy': 'test/netns/forwarded-iptables.test.ts',
-  keepalived: 'test/netns/keepalived.test.ts',
+const NETWORK_MANAGER_TEST = 'test/netns/network-manager.test.ts';
+const PACKAGE_LIFE = 'test/package/life.test.ts';
+
+/** Without these, all tests but those of these files run. */
+const NEEDED_BY: Partial<Record<Tool, readonly string[]>> = {
+  'iptables-nft': ['test/netns/forwarded-iptables.test.ts'],
+  'iptables-legacy': ['test/netns/forwarded-iptables.test.ts'],
+  keepalived: ['test/netns/keepalived.test.ts'],
+  udevadm: ['test/netns/systemd-udev.test.ts', PACKAGE_LIFE],
+  NetworkManager: [NETWORK_MANAGER_TEST],
+  nmcli: [NETWORK_MANAGER_TEST, 'test/netns/network-manager-keyfiles.test.ts'],
+  'dbus-daemon': [NETWORK_MANAGER_TEST],
+  dnsmasq: [NETWORK_MANAGER_TEST],
 };
+
+/** Those that boot systemd (systemd-as-init.sh). */
+export const SYSTEMD_TESTS: readonly string[] = [
+  'test/netns/systemd-as-init.test.ts',
+  'test/netns/systemd-boot.test.ts',
+  'test/netns/systemd-udev.test.ts',
+  PACKAGE_LIFE,
+];
 
 export interface MissingTool {
   readonly tool: Tool;
   readonly package: string;
-  /** The only file of tests that needs it; undefined when all do. */
+  /** A file of tests that needs it; undefined when all do. */
   readonly testFile: string | undefined;
 }
 
-function hasTool(tool: Tool): boolean {
-  return (process.env['PATH'] ?? '').split(':').some((folder) => isExecutable(path.join(folder, tool)));
+/** Its file, undefined when it is not there. */
+export function findTool(tool: Tool): string | undefined {
+  const files = (process.env['PATH'] ?? '').split(':').map((folder) => path.join(folder, tool));
+  return files.find((file) => isExecutable(file));
 }
 
 export function missingTools(): readonly MissingTool[] {
   return (Object.keys(PACKAGES) as Tool[])
-    .filter((tool) => !hasTool(tool))
-    .map((tool) => ({ tool, package: PACKAGES[tool], testFile: NEEDED_BY[tool] }));
+    .filter((tool) => findTool(tool) === undefined)
+    .flatMap((tool) =>
+      (NEEDED_BY[tool] ?? [undefined]).map((testFile) => ({ tool, package: PACKAGES[tool], testFile })),
+    );
 }
 
 function isExecutable(file: string): boolean {

@@ -2,7 +2,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { inspect } from 'node:util';
 
-const POLL_MS = 20;
+/** At first; then a tenth of what it has taken: a look may start a program, and who waits long is in no hurry. */
+const POLL_MS = { min: 20, max: 200 };
 const DEFAULT_DEADLINE_MS = 10_000;
 const SHOWN_CHARACTERS = 4_000;
 
@@ -27,6 +28,6 @@ export async function until<T>(options: UntilOptions<T>): Promise<T> {
         `waiting until ${what}: not after ${deadlineMs} ms; last seen:\n${text.slice(-SHOWN_CHARACTERS)}`,
       );
     }
-    await sleep(POLL_MS);
+    await sleep(Math.min(POLL_MS.max, Math.max(POLL_MS.min, (performance.now() - startedAt) / 10)));
   }
 }

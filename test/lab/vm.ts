@@ -14,6 +14,8 @@ import { RESPONDER_PORT } from './topology.ts';
 import { describeTree, writeConfig } from './vm-root.ts';
 
 const CLI = new URL('../../dist/cli.js', import.meta.url).pathname;
+/** What the package starts it by. */
+const LAUNCHER = new URL('../../packaging/eni-agent.sh', import.meta.url);
 /** Longer than any run of the agent may take. */
 const AGENT_DEADLINE_MS = 60_000;
 export const CONNECT_DEADLINE_MS = 500;
@@ -94,7 +96,6 @@ export interface VmParts {
 
 export function createVm(parts: VmParts): Vm {
   const { namespace, instanceId, address, root, actor, children } = parts;
-  const program = [process.execPath, CLI, '--root', root];
   const readStatus = async (): Promise<unknown> =>
     (await connectControl(path.join(root, 'run/eni-agent/control.sock')))?.status();
   const inside = async (command: readonly string[], reject: boolean): Promise<CommandResult> => {
@@ -111,7 +112,11 @@ export function createVm(parts: VmParts): Vm {
       if (options.config !== undefined) await writeConfig(root, options.config);
       return runAgent(parts, args, options);
     },
-    startDaemon: (options = {}) => startDaemon({ ...parts, program, readStatus }, options),
+    startDaemon: async (options = {}) => {
+      const nodeOptions = options.asPackaged === true ? await daemonOptions() : [];
+      const program = [process.execPath, ...nodeOptions, CLI, '--root', root];
+      return startDaemon({ ...parts, program, readStatus }, options);
+    },
     start: (options) => children.start({ ...options, namespace }),
     monitor: () => startMonitor(children, namespace),
     swapNames: async (one, other) => {
@@ -133,6 +138,14 @@ export function createVm(parts: VmParts): Vm {
       return `${kernel}## files\n${files.join('\n')}\n`;
     },
   };
+}
+
+/** Of Node. */
+async function daemonOptions(): Promise<readonly string[]> {
+  const [, options] = /options='([^']+)'/.exec(await readFile(LAUNCHER, 'utf8')) ?? [];
+  if (options === undefined)
+    throw new Error(`reading ${LAUNCHER.pathname}: it has no options for the daemon`);
+  return options.split(' ');
 }
 
 async function runAgent(

@@ -6,7 +6,7 @@ import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { execa } from 'execa';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { type Applied, applySteps } from '../../src/apply/apply.ts';
-import type { KernelStep } from '../../src/apply/executors.ts';
+
 import { type Kernel, rollBack, runTransaction } from '../../src/apply/transaction.ts';
 import { dumpLinks, type KernelLink } from '../../src/kernel/links.ts';
 import { openRtnetlink } from '../../src/kernel/socket.ts';
@@ -20,7 +20,14 @@ import {
   parseInterfaceAddress,
   parseIpAddress,
 } from '../../src/model/net.ts';
-import type { AddressArguments, RuleArguments, Step, StepArguments, StepKind } from '../../src/model/plan.ts';
+import type {
+  AddressArguments,
+  KernelStep,
+  RuleArguments,
+  Step,
+  StepArguments,
+  StepKind,
+} from '../../src/model/plan.ts';
 import { describeAction } from '../../src/plan/describe.ts';
 import { makeStep } from '../../src/plan/step.ts';
 import { createPaths, type Paths } from '../../src/system/paths.ts';

@@ -110,7 +110,10 @@ describe('without metadata', () => {
     const state = await lab.vm.readFile('/var/lib/eni-agent/state.json');
     await writeFile(
       lab.vm.path('/var/lib/eni-agent/state.json'),
-      state.replace(`"primaryMac": "${lab.primary.mac}"`, '"primaryMac": "02:99:99:99:99:99"'),
+      // Version 1 has no checksum.
+      state
+        .replace('"version": 2', '"version": 1')
+        .replace(`"primaryMac": "${lab.primary.mac}"`, '"primaryMac": "02:99:99:99:99:99"'),
     );
     await lab.metadata.down();
     const { exitCode, stderr } = await lab.vm.agent(['boot', '--timeout', '1s']);

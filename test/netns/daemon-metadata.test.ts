@@ -2,8 +2,17 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { brokenCells } from '../lab/cells.ts';
+import type { LogLine } from '../lab/daemon.ts';
 import { openLab } from '../lab/open-lab.ts';
-import { alarms, EVERY_SECOND, inSync, networkOf, sized, waitForAddresses } from '../lab/settled.ts';
+import {
+  alarms,
+  EVERY_SECOND,
+  INTERVAL_MS,
+  inSync,
+  networkOf,
+  sized,
+  waitForAddresses,
+} from '../lab/settled.ts';
 import { addressRange, VM_ADDRESS } from '../lab/topology.ts';
 import { until } from '../lab/until.ts';
 
@@ -63,11 +72,31 @@ describe('metadata', () => {
     await daemon.waitForLog(() => daemon.runs() > runs + 2);
     expect(brokenCells(await lab.matrix([VM_ADDRESS, ...ADDRESSES]))).toEqual([]);
     expect(alarms(daemon.log()).map(({ msg }) => msg)).toEqual([
-      'metadata unavailable, going by the last good answer',
+      'metadata unavailable, nothing is taken away',
     ]);
     await lab.metadata.up();
     await daemon.waitForStatus(inSync(mac));
     expect((await lab.vm.agent(['status'])).stdout).not.toContain('by the last good answer');
+  });
+
+  test('that fails from the first start on, without an earlier answer, is said so once, and asked again until it is there', async () => {
+    const lab = await openLab();
+    const { mac } = await lab.attachEni({ addresses: ADDRESSES });
+    await lab.metadata.fault({ mode: 'status', status: 503 });
+    const before = await networkOf(lab.vm);
+    const daemon = await lab.vm.startDaemon({ config: EVERY_SECOND });
+    const failures = (log: readonly LogLine[]): number =>
+      log.filter(({ msg }) => msg === 'run failed').length;
+    await daemon.waitForLog((log) => failures(log) > 3);
+    expect(await networkOf(lab.vm)).toBe(before);
+    await lab.metadata.fault(null);
+    await daemon.waitForStatus(inSync(mac), { deadlineMs: 2 * INTERVAL_MS });
+    expect(alarms(daemon.log()).map(({ msg }) => msg)).toEqual([
+      'metadata unavailable, nothing is taken away',
+      'run failed',
+    ]);
+    expect(alarms(daemon.log())[1]?.['problem']).toContain('HTTP 503');
+    expect(alarms(daemon.log())[1]?.['problem']).toContain('there is no earlier answer to go by');
   });
 
   test('that hangs keeps nobody waiting who asks for the status', async () => {
@@ -114,6 +143,26 @@ describe('metadata', () => {
     await daemon.waitForStatus(inSync(mac));
     expect(monitor.lines()).toEqual([]);
     expect(await networkOf(lab.vm)).toBe(before);
+  });
+
+  test('that no longer lists an address is asked for the second answer in a second, whatever rings meanwhile', async () => {
+    const lab = await openLab();
+    // The default interval: the clock alone would take up to ten seconds.
+    const daemon = await lab.vm.startDaemon();
+    const { mac } = await lab.attachEni({ addresses: ADDRESSES });
+    await daemon.waitForStatus(inSync(mac));
+    await lab.unassignAddress(mac, '10.0.1.5');
+    await lab.vm.run('touch', [lab.vm.path('/run/eni-agent/wake')]);
+    const rules = ['add', 'del'].map((action) => ['rule', action, 'from', '100.64.0.0/24', 'lookup', '100']);
+    await until({
+      what: 'the address is gone',
+      read: async () => {
+        for (const rule of rules) await lab.vm.run('ip', rule);
+        return (await lab.vm.run('ip', ['-o', 'addr', 'show', 'eth1'])).stdout;
+      },
+      holds: (addresses) => !addresses.includes('10.0.1.5/'),
+      deadlineMs: 4_000,
+    });
   });
 
   test('that still lists a link that is gone is asked every second, so that nothing of it stays', async () => {

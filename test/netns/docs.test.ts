@@ -17,8 +17,24 @@ const RUN_ELSEWHERE: Readonly<Record<string, { readonly file: string; readonly l
   'npm run check': { file: '.ci/run', line: /^npm run check$/m },
   'npm test': { file: '.ci/run', line: /^npm test/m },
   'npm test -- test/netns/lab.test.ts': { file: 'test/run.ts', line: /process\.argv\.slice\(2\)/ },
-  'npm test -- --project unit': { file: 'test/run.ts', line: /'--project', 'unit'/ },
+  'npm test -- --project unit': { file: 'test/run.ts', line: /isBare \? \['unit'\]/ },
   'ENI_TEST_SIZE=full npm test': { file: 'test/lab/settled.ts', line: /env\['ENI_TEST_SIZE'\] === 'full'/ },
+  'npm audit --omit=dev': { file: '.ci/run', line: /^npm audit --omit=dev/m },
+  'npm run package': { file: '.ci/run', line: /^npm run package /m },
+  'npm run test:package': { file: '.ci/run', line: /&& npm run test:package /m },
+  'npm run package && npm run test:package': {
+    file: '.ci/run',
+    line: /^npm run package && npm run test:package /m,
+  },
+  'checkmodule -M -m -o eni_agent.mod /usr/share/eni-agent/selinux/eni_agent.te': {
+    file: 'test/package/selinux.test.ts',
+    line: /checkmodule/,
+  },
+  'semodule_package -o eni_agent.pp -m eni_agent.mod -f /usr/share/eni-agent/selinux/eni_agent.fc': {
+    file: 'test/package/selinux.test.ts',
+    line: /semodule_package/,
+  },
+  'npm pack': { file: 'test/unit/third-party.test.ts', line: /execa\('npm', \['pack'/ },
   'npm run bench': { file: '.ci/run', line: /^npm run bench/m },
   'bash .ci/run': { file: '.ci/run', line: /^# .*bash \.ci\/run$/m },
 };
@@ -36,6 +52,7 @@ function commandsIn(text: string): readonly string[] {
 const PAGES = [
   'README.md',
   'CONTRIBUTING.md',
+  'SECURITY.md',
   ...(await readdir(path.join(ROOT, 'docs'), { recursive: true }))
     .filter((name) => name.endsWith('.md'))
     .map((name) => `docs/${name}`),

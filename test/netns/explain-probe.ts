@@ -4,6 +4,7 @@ import { loadConfig } from '../../src/config.ts';
 import { diagnose } from '../../src/explain/diagnose.ts';
 import { documentOf, type ExplainDocument } from '../../src/explain/document.ts';
 import { openRtnetlink } from '../../src/kernel/socket.ts';
+import { NO_MEMO } from '../../src/model/memo.ts';
 import { type IpAddress, parseIpAddress } from '../../src/model/net.ts';
 import { explain } from '../../src/reconcile/explain.ts';
 import { createPaths } from '../../src/system/paths.ts';
@@ -24,7 +25,10 @@ for (const { from, to } of JSON.parse(await text(process.stdin)) as readonly Pai
     destination: parseIpAddress(to) as IpAddress,
     source: from === null ? null : (parseIpAddress(from) as IpAddress),
   };
-  const findings = await explain({ observer: { rtnetlink, paths, wantsMarks: false }, config }, flow);
+  const findings = await explain(
+    { observer: { rtnetlink, paths, wantsMarks: false, memo: NO_MEMO }, config },
+    flow,
+  );
   documents.push(documentOf(findings, diagnose(findings)));
 }
 rtnetlink.close();

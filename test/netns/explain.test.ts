@@ -477,6 +477,7 @@ Nothing is wrong with it.`);
   note: packets with the mark, protocol, port or user of rule 50 go by that one: from all fwmark 0x7 lookup 99
 ! no rule leads 10.0.1.5 to table 21001, that of eth1: packets from 10.0.1.5 to 203.0.113.250 leave by eth0, where the cloud drops them; \`eni-agent reconfigure eth1\` puts it right`);
     expect(bad.exitCode).toBe(3);
+    expect((await lab.vm.agent(['reconfigure', 'eth1'])).exitCode).toBe(0);
   });
 
   test('has nothing against a bridge that is reached from the address of a NIC, and names the rule that passed it on', async () => {

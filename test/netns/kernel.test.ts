@@ -606,7 +606,7 @@ describe('a socket', () => {
     closing.close();
     closing.close();
     for (const outcome of await outcomes) {
-      expect(outcome).toMatchObject({ status: 'rejected', reason: { code: 'kernel-refused' } });
+      expect(outcome).toMatchObject({ status: 'rejected', reason: { code: 'answer-lost' } });
     }
     await expect(dumpRules(closing)).rejects.toThrow(AgentError);
   });
@@ -641,7 +641,7 @@ describe('a socket', () => {
 });
 
 function expectAgentError(error: unknown): undefined {
-  expect(error).toMatchObject({ code: 'kernel-refused', message: expect.stringContaining('changed during') });
+  expect(error).toMatchObject({ code: 'answer-lost', message: expect.stringContaining('changed during') });
 }
 
 /** Runs a module in a process of its own and answers what it says. */

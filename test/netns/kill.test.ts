@@ -2,10 +2,11 @@
 import { expect, test } from 'vitest';
 import { brokenCells } from '../lab/cells.ts';
 import { openLab } from '../lab/open-lab.ts';
+import { sized } from '../lab/settled.ts';
 import { addressRange, VM_ADDRESS } from '../lab/topology.ts';
 
 const ENI_ADDRESSES = addressRange('10.0.1.4', 10);
-const KILLS = process.env['ENI_TEST_SIZE'] === 'full' ? 50 : 8;
+const KILLS = sized(2, 50);
 
 test(`kill -9 at ${KILLS} random instants, then once more: the right state each time`, {
   timeout: 170_000,
@@ -42,7 +43,7 @@ async function settledSnapshot(vm: { snapshot(): Promise<string> }): Promise<str
   return (await vm.snapshot())
     .split('\n')
     .filter((line) => !line.includes('/run/eni-agent'))
-    .map((line) => line.replace(/^\d+: eth/, 'eth').replace(/(state\.json) .*/, '$1'))
+    .map((line) => line.replace(/^\d+: eth/, 'eth').replace(/(state\.json(?:\.previous)?) .*/, '$1'))
     .toSorted()
     .join('\n');
 }

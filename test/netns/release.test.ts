@@ -23,9 +23,12 @@ async function labWithEnis(): Promise<{ lab: Lab; mac: string }> {
   await lab.vm.run('ip', ['link', 'set', 'eth2', 'up']);
   // The kernel's own addresses follow the carrier.
   await until({
-    what: 'both links have their link-local address',
-    read: async () => (await lab.vm.run('ip', ['-6', '-o', 'addr', 'show', 'scope', 'link'])).stdout,
-    holds: (addresses) => ['eth1', 'eth2'].every((name) => addresses.includes(` ${name} `)),
+    what: 'both links answer at their link-local address',
+    read: async () => (await lab.vm.run('ip', ['-6', 'route', 'show', 'table', 'local'])).stdout.split('\n'),
+    holds: (routes) =>
+      ['eth1', 'eth2'].every((name) =>
+        routes.some((route) => route.startsWith('local fe80:') && route.includes(` dev ${name} `)),
+      ),
   });
   await writeFile(lab.vm.path(`${SCRIPTS}/ifcfg-eth1`), cloudInitFile('eth1', mac), { mode: 0o644 });
   return { lab, mac };
@@ -121,10 +124,10 @@ describe('release eth1', () => {
     const { lab } = await labWithEnis();
     const before = await network(lab);
     await lab.vm.agent(['reconfigure']);
-    // The first lock is for the state, the second for the run that clears.
+    // The first link is the lock for the state, two keep the state before it, the fourth is the lock of the run that clears.
     const killed = await lab.vm.agent(['release', '--all'], {
       env: ONE_WORKER,
-      strace: 'inject=link:signal=SIGKILL:when=2',
+      strace: 'inject=link:signal=SIGKILL:when=4',
     });
     expect(killed.exitCode).not.toBe(0);
     expect((await lab.vm.run('ip', ['rule'])).stdout).toContain('from 10.0.1.4 lookup 21001');

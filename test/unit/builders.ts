@@ -1,11 +1,13 @@
 /** What the tests of the pure stages say about a host, a cloud and a configuration, in short text; and a host said back as text. */
 import { SLOTS } from '../../src/desired/slots.ts';
-import type { Config, InterfaceConfig } from '../../src/model/config.ts';
+import type { Backend, Config, InterfaceConfig } from '../../src/model/config.ts';
 import {
+  type Distribution,
   type HostState,
   type Link,
   type LinkAddress,
   MAIN_TABLE,
+  type NetworkManagerFacts,
   type Route,
   type RouteType,
   type Rule,
@@ -141,7 +143,7 @@ export interface HostText {
   readonly files?: Readonly<Record<string, string>>;
   readonly nics?: Readonly<Record<MacAddress, NicState>>;
   readonly allSysctls?: Partial<HostState['allSysctls']>;
-  readonly hasNetworkScripts?: boolean;
+  readonly distribution?: Partial<Distribution>;
   readonly containerNetwork?: string;
   readonly state?: Partial<AgentState>;
 }
@@ -157,11 +159,40 @@ export function hostOf(text: HostText): HostState {
     rules: (text.rules ?? []).map(rule),
     marks: text.marks ?? [],
     files: Object.entries(text.files ?? {}).map(([path, content]) => ({ path, content })),
-    hasNetworkScripts: text.hasNetworkScripts ?? text.files !== undefined,
+    distribution: {
+      ...DISTRIBUTIONS[text.files === undefined ? 'none' : 'network-scripts'],
+      ...text.distribution,
+    },
     containerNetwork: text.containerNetwork ?? null,
     allSysctls: { rp_filter: 0, arp_ignore: 0, arp_announce: 0, promote_secondaries: 0, ...text.allSysctls },
     state: { ...EMPTY_STATE, nics: text.nics ?? {}, ...text.state },
   };
+}
+
+/** For which each backend is chosen. */
+export const DISTRIBUTIONS: Readonly<Record<Backend, Distribution>> = {
+  none: distributionOf({ hasScriptsFolder: false, hasNetworkScripts: false }),
+  'network-scripts': distributionOf({}),
+  'networkmanager-ifcfg': distributionOf({
+    networkManager: networkManager({ readsIfcfg: true }),
+    release: 8,
+  }),
+  'networkmanager-keyfile': distributionOf({ networkManager: networkManager({}), release: 10 }),
+};
+
+function distributionOf(facts: Partial<Distribution>): Distribution {
+  return {
+    hasScriptsFolder: true,
+    hasNetworkScripts: true,
+    isNetworkServiceEnabled: false,
+    networkManager: null,
+    release: null,
+    ...facts,
+  };
+}
+
+export function networkManager(facts: Partial<NetworkManagerFacts>): NetworkManagerFacts {
+  return { version: '1.40.16', readsIfcfg: false, isInUse: true, ...facts };
 }
 
 /** What the state file says of a NIC; `addresses` are those that we added. */

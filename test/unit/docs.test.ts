@@ -50,7 +50,7 @@ describe('docs/configuration.md', () => {
   const documented = new Map(rows.map(([, key = '', value = '']) => [key, value]));
 
   test('has every key of the file with its default, and no other', () => {
-    const lines = [...eniAgent('config').matchAll(/^(\S+): (.*?) +# default$/gm)];
+    const lines = [...eniAgent('config').matchAll(/^(\S+): (.*?) +# default(?:; here .*)?$/gm)];
     const defaults = lines.map(([, key = '', value = '']) => [key, value.replace(/^"(.*)"$/, '$1')]);
     const keys = [...documented].filter(([key]) => !key.startsWith('interfaces'));
     expect(keys).toEqual(defaults.filter(([key]) => key !== 'interfaces'));

@@ -26,13 +26,14 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   kernel: LOW,
   system: LOW,
   'log.ts': LOW,
-  'config.ts': [...LOW, 'system', 'config-schema.ts'],
-  'config-schema.ts': [...LOW, 'system', 'config.ts'],
+  'config.ts': [...LOW, 'system', 'config-schema.ts', 'config-file.ts'],
+  'config-schema.ts': [...LOW, 'system', 'config.ts', 'config-file.ts'],
+  'config-file.ts': [...LOW, 'system', 'config.ts', 'config-schema.ts'],
   metadata: HANDS,
   observe: HANDS,
   apply: HANDS,
   reconcile: CONDUCTOR,
-  commands: [...CONDUCTOR, 'reconcile', 'config.ts', 'config-schema.ts'],
+  commands: [...CONDUCTOR, 'reconcile', 'config.ts', 'config-schema.ts', 'config-file.ts'],
   'cli.ts': ['commands', 'errors.ts'],
 };
 
@@ -42,13 +43,12 @@ const WITHOUT_NODE = ['model', 'desired', 'plan', 'explain', 'errors.ts'];
 const PACKAGE_IMPORTERS: Readonly<Record<string, readonly string[]>> = {
   'netlink/dist/raw.js': ['kernel/socket.ts'],
   'ipaddr.js': ['model'],
-  chokidar: ['reconcile/wake.ts'],
   eta: ['system/templates.ts'],
   yaml: ['system/yaml.ts'],
   execa: ['system/run.ts'],
   pino: ['log.ts'],
   commander: ['cli.ts', 'commands'],
-  valibot: ['config.ts', 'config-schema.ts', 'metadata', 'system', 'commands'],
+  valibot: ['config.ts', 'config-schema.ts', 'config-file.ts', 'metadata', 'system', 'commands'],
 };
 /** These have one package of their own and no other, though their room has. */
 const NO_VALIBOT = ['system/templates.ts', 'system/yaml.ts', 'system/run.ts'];

@@ -1,7 +1,7 @@
 /** Random hosts for the laws: a recipe of small choices (which shrinks well), and the world that it describes. */
 import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
-import type { Config } from '../../src/model/config.ts';
+import { BACKENDS, type Backend, type Config } from '../../src/model/config.ts';
 import type { HostState, Link } from '../../src/model/host.ts';
 import { type ConnectionMark, formatMark, markOfSlot } from '../../src/model/mark.ts';
 import type { InstanceMetadata, NicMetadata } from '../../src/model/metadata.ts';
@@ -11,6 +11,7 @@ import type { NicState } from '../../src/model/state.ts';
 import { loadTemplates } from '../../src/system/templates.ts';
 import {
   configOf,
+  DISTRIBUTIONS,
   eni,
   hostOf,
   instance,
@@ -26,9 +27,9 @@ import {
 import { DEFAULTS } from './config/defaults.ts';
 import type { World } from './simulator.ts';
 
-const SHIPPED = await loadTemplates(fileURLToPath(new URL('../../templates/', import.meta.url)));
+export const SHIPPED = await loadTemplates(fileURLToPath(new URL('../../templates/', import.meta.url)));
 
-const CI_RUNS = 40;
+const CI_RUNS = 25;
 const FULL_RUNS = 2_000;
 /** Of one law: enough to be quick in CI, many with ENI_TEST_SIZE=full. */
 export const RUNS = process.env['ENI_TEST_SIZE'] === 'full' ? FULL_RUNS : CI_RUNS;
@@ -91,7 +92,7 @@ export interface Recipe {
   readonly excluded: 'nothing' | 'vips' | 'listed';
   readonly extraRoute: boolean;
   readonly mtu: number | null;
-  readonly hasNetworkScripts: boolean;
+  readonly backend: Backend;
 }
 
 const SURROUNDINGS = [
@@ -131,7 +132,7 @@ export const anyRecipe: fc.Arbitrary<Recipe> = fc.record({
   excluded: fc.constantFrom('nothing', 'vips', 'listed'),
   extraRoute: fc.boolean(),
   mtu: fc.constantFrom(null, 1400),
-  hasNetworkScripts: fc.boolean(),
+  backend: fc.constantFrom(...BACKENDS),
 });
 
 export function worldOf(recipe: Recipe): World {
@@ -189,7 +190,7 @@ function hostFrom(recipe: Recipe, { nics }: InstanceMetadata): HostState {
     marks: recipe.nics.flatMap((nic, index) => markLeftovers(index + 1, nic, recipe.nics.length)),
     allSysctls: surroundings.includes('all-rp-filter') ? { rp_filter: 1 } : {},
     nics: stateOf(recipe, nics),
-    hasNetworkScripts: recipe.hasNetworkScripts,
+    distribution: DISTRIBUTIONS[recipe.backend],
   });
 }
 
@@ -366,7 +367,7 @@ export function changed(world: World, recipe: Recipe, change: Change): World {
 }
 
 /** Routes go with their link; rules and routes without a device stay. */
-function unplug(host: HostState, mac: MacAddress): HostState {
+export function unplug(host: HostState, mac: MacAddress): HostState {
   const gone = host.links.find((entry) => entry.mac === mac);
   return {
     ...host,

@@ -13,6 +13,7 @@ import { planChanges } from '../../src/plan/diff.ts';
 import { settledNics } from '../../src/reconcile/ownership.ts';
 import { rememberedAnswer } from '../../src/reconcile/reading.ts';
 import { AT, asLinkAddress, connectedRoute, hasConnectedRoute, optionsOf } from './builders.ts';
+import { assertFilesMean } from './distribution/rendered.ts';
 
 /** IP6_RT_PRIO_USER: what IPv6 makes of a metric of 0. */
 const IPV6_DEFAULT_METRIC = 1024;
@@ -31,16 +32,18 @@ export interface Look {
 }
 
 const noTemplate = (): string => '';
-const NO_TEMPLATES: Templates = {
+export const NO_TEMPLATES: Templates = {
   ifcfg: noTemplate,
   route: noTemplate,
   rule: noTemplate,
   route6: noTemplate,
   rule6: noTemplate,
+  keyfile: noTemplate,
 };
 
 export function lookAt({ metadata, host, config, templates }: World): Look {
   const desired = buildDesired({ metadata, host, config, templates: templates ?? NO_TEMPLATES });
+  for (const nic of desired.interfaces) assertFilesMean(nic);
   return { desired, plan: planChanges(host, desired, optionsOf(config)) };
 }
 
@@ -120,7 +123,7 @@ function linkOf(host: HostState, index: number): Link {
   return found;
 }
 
-function setUp(host: HostState, index: number): HostState {
+export function setUp(host: HostState, index: number): HostState {
   const { addresses } = linkOf(host, index);
   return addresses.reduce(
     (state, address) => addConnected(state, index, address),
@@ -128,8 +131,14 @@ function setUp(host: HostState, index: number): HostState {
   );
 }
 
+/** Every IPv4 route by it goes; what has no device stays. */
+export function setDown(host: HostState, index: number): HostState {
+  const down = changeLink(host, index, () => ({ up: false }));
+  return { ...down, routes: down.routes.filter((entry) => !leavesBy(entry, index, 4)) };
+}
+
 /** The kernel adds the connected route to main. */
-function addAddress(host: HostState, args: AddressArguments): HostState {
+export function addAddress(host: HostState, args: AddressArguments): HostState {
   const before = linkOf(host, args.linkIndex);
   if (before.addresses.some((entry) => isSameAddress(entry, args))) return host;
   const added = changeLink(host, args.linkIndex, ({ addresses }) => ({
@@ -146,7 +155,7 @@ function addConnected(host: HostState, index: number, address: InterfaceAddress)
 }
 
 /** The connected route goes with the last address of its subnet, and every route by the link with its last address. */
-function removeAddress(host: HostState, args: AddressArguments): HostState {
+export function removeAddress(host: HostState, args: AddressArguments): HostState {
   const removed = changeLink(host, args.linkIndex, ({ addresses }) => ({
     addresses: addresses.filter((entry) => !isSameAddress(entry, args)),
   }));

@@ -42,6 +42,10 @@ describe.each([DAEMON, BOOT])('%s', (unit) => {
     'ProtectKernelTunables=yes',
     'RestrictAddressFamilies=AF_UNIX AF_NETLINK AF_INET AF_INET6',
     'SystemCallFilter=@system-service @pkey',
+    'SystemCallFilter=~@privileged @resources @aio @keyring @memlock @setuid',
+    'SystemCallErrorNumber=EPERM',
+    'ProtectProc=invisible',
+    'PrivateMounts=yes',
     'RuntimeDirectory=eni-agent',
     'RuntimeDirectoryPreserve=yes',
     'StateDirectory=eni-agent',
@@ -52,20 +56,20 @@ describe.each([DAEMON, BOOT])('%s', (unit) => {
 
   test('may write where the agent writes, and nowhere else; the distribution may lack its folders', () => {
     const keyfiles = '/etc/NetworkManager/system-connections';
-    const optional = [PATHS.networkScripts, keyfiles].map((folder) => `-${folder}`);
+    const optional = [PATHS.networkScripts, keyfiles, '/run/NetworkManager'].map((folder) => `-${folder}`);
     expect(words(unit, 'ReadWritePaths')).toEqual([...optional, PATHS.stateDirectory, PATHS.runDirectory]);
   });
 
-  test.each([
-    'MemoryDenyWriteExecute',
-    'ProtectProc',
-    'ProcSubset',
-    'PrivateUsers',
-    'PrivateNetwork',
-    'User',
-  ])('has no %s, which the agent would not survive', (key) => {
-    expect(words(unit, key)).toEqual([]);
+  test('may execute nothing that it can write', () => {
+    expect(words(unit, 'NoExecPaths')).toEqual([...words(unit, 'ReadWritePaths'), '/tmp', '/var/tmp']);
   });
+
+  test.each(['MemoryDenyWriteExecute', 'ProcSubset', 'PrivateUsers', 'PrivateNetwork', 'User'])(
+    'has no %s, which the agent would not survive',
+    (key) => {
+      expect(words(unit, key)).toEqual([]);
+    },
+  );
 });
 
 test('both units have the same sandbox', () => {
@@ -91,6 +95,8 @@ describe('at boot', () => {
       'network.service',
       'NetworkManager.service',
       'NetworkManager-wait-online.service',
+      'systemd-networkd.service',
+      'systemd-networkd-wait-online.service',
       'cloud-init-local.service',
     ]);
     expect(words(DAEMON, 'After')).toContain(BOOT);
@@ -112,13 +118,15 @@ describe('the udev rule', () => {
   const rules = directives('80-eni-agent.rules');
 
   test('is made of keys, operators and values that udev(7) knows', () => {
-    const token = /^(SUBSYSTEM|ACTION|TEST|RUN)(==|\+=)"[^"\\]+"$/;
+    const token = /^(SUBSYSTEM|ACTION|DEVPATH|TEST|RUN)(==|!=|\+=)"[^"\\]+"$/;
     for (const rule of rules) for (const part of rule.split(', ')) expect(part).toMatch(token);
   });
 
-  test('touches the file that the daemon watches, where the agent has its folder, and starts nothing else', () => {
+  test('touches the file that the daemon watches, for NICs, where the agent has its folder, and starts nothing else', () => {
     const [match, run] = rules.join('\n').split(', RUN+=');
-    expect(match).toBe(`SUBSYSTEM=="net", ACTION=="add|remove|move", TEST=="${PATHS.runDirectory}"`);
+    expect(match).toBe(
+      `SUBSYSTEM=="net", ACTION=="add|remove|move", DEVPATH!="/devices/virtual/*", TEST=="${PATHS.runDirectory}"`,
+    );
     expect(run).toBe(`"/usr/bin/touch ${PATHS.wake}"`);
   });
 });

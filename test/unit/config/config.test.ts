@@ -2,7 +2,8 @@ import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { checkConfig, loadConfig } from '../../../src/config.ts';
+import { loadConfig } from '../../../src/config.ts';
+import { checkConfig } from '../../../src/config-file.ts';
 import { AgentError } from '../../../src/errors.ts';
 import { DEFAULTS } from './defaults.ts';
 
@@ -147,8 +148,8 @@ describe('a bad value is named with line, column, what was found and what is all
       `1:27: routing.forwardedMask: ${mask}; allowed: a mask of at least 4 of 32 bits`,
     ]),
     [
-      'persistence:\n  backend: networkmanager-keyfile',
-      '2:12: persistence.backend: "networkmanager-keyfile"; not available in this version; allowed: auto, network-scripts, none',
+      'persistence:\n  backend: networkmanager',
+      '2:12: persistence.backend: "networkmanager"; allowed: auto, network-scripts, networkmanager-ifcfg, networkmanager-keyfile, none',
     ],
     ['metadata: { timeout: 2 }', '1:22: metadata.timeout: 2; allowed: a duration from 100ms to 60s'],
     ['metadata: { timeout: 2x }', '1:22: metadata.timeout: "2x"; allowed: a duration'],

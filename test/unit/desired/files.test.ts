@@ -1,9 +1,22 @@
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
-import { NETWORK_SCRIPTS } from '../../../src/model/files.ts';
+import { withRebuiltNics } from '../../../src/desired/rebuilt.ts';
+import { BACKENDS, type Backend } from '../../../src/model/config.ts';
+import { CONNECTIONS, NETWORK_SCRIPTS } from '../../../src/model/files.ts';
 import { describeStep } from '../../../src/plan/describe.ts';
 import { loadTemplates } from '../../../src/system/templates.ts';
-import { type ConfigText, configOf, eni, hostOf, instance, link, macOf, owned } from '../builders.ts';
+import {
+  type ConfigText,
+  configOf,
+  DISTRIBUTIONS,
+  eni,
+  hostOf,
+  instance,
+  link,
+  macOf,
+  owned,
+  TABLE_BASE,
+} from '../builders.ts';
 import { lookAt, runOnce, type World } from '../simulator.ts';
 
 const SHIPPED = await loadTemplates(fileURLToPath(new URL('../../../templates/', import.meta.url)));
@@ -11,6 +24,7 @@ const BY_CLOUD_INIT = '# Created by cloud-init on instance boot automatically, d
 const BY_HAND = 'DEVICE=eth1\nBOOTPROTO=dhcp\n';
 const MARKER = '# Managed by eni-agent.';
 const OURS = `${MARKER}\n`;
+const NO_BACKEND: ConfigText = { persistence: { backend: 'none' } };
 const REPLACE: ConfigText = { persistence: { existingFiles: 'replace' } };
 const ALONE = instance([eni(1, '10.0.0.4/24', '10.0.0.1')]);
 
@@ -28,6 +42,17 @@ function worldOf(files: Readonly<Record<string, string>>, config: ConfigText = {
   };
 }
 
+const BACKEND_FILES: Readonly<Record<Backend, readonly string[]>> = {
+  'network-scripts': ['ifcfg-eth1', 'route-eth1', 'rule-eth1'],
+  'networkmanager-ifcfg': ['ifcfg-eth1', 'route-eth1'],
+  'networkmanager-keyfile': ['eni-agent-eth1.nmconnection'],
+  none: [],
+};
+
+function on(backend: Backend, world: World): World {
+  return { ...world, host: { ...world.host, distribution: DISTRIBUTIONS[backend] } };
+}
+
 /** Names of the files that there are, and whether they are ours, kept, or somebody's. */
 function filesIn({ host }: World): readonly string[] {
   return host.files
@@ -36,6 +61,10 @@ function filesIn({ host }: World): readonly string[] {
       return `${path.slice(NETWORK_SCRIPTS.length + 1)} ${whose}`;
     })
     .toSorted();
+}
+
+function namesIn({ host }: World): readonly string[] {
+  return host.files.map(({ path }) => path.slice(path.lastIndexOf('/') + 1)).toSorted();
 }
 
 function stepsOf(world: World): readonly string[] {
@@ -108,6 +137,56 @@ describe('the files of a NIC', () => {
     },
   );
 
+  test.each(BACKENDS.flatMap((from) => BACKENDS.map((to) => [from, to] as const)))(
+    'move from %s to %s, and nothing is left of the one, nor done to the kernel; where nothing reads them, they stay',
+    (from, to) => {
+      const first = runOnce(on(from, worldOf({})));
+      expect(namesIn(first)).toEqual(BACKEND_FILES[from]);
+      const moved = on(to, first);
+      const kinds = new Set(lookAt(moved).plan.steps.map(({ kind }) => kind));
+      expect([...kinds].filter((kind) => !kind.endsWith('-file'))).toEqual([]);
+      const second = runOnce(moved);
+      expect(namesIn(second)).toEqual(BACKEND_FILES[to === 'none' ? from : to]);
+      expect(stepsOf(second)).toEqual([]);
+      const gone = runOnce({ ...runOnce(second), metadata: ALONE });
+      expect(namesIn(gone)).toEqual([]);
+    },
+  );
+
+  test.each(['networkmanager-ifcfg', 'networkmanager-keyfile'] as const)(
+    'with %s tell of a NIC that the state has lost: its table, and what is left when it is gone',
+    (backend) => {
+      const first = runOnce(on(backend, worldOf({})));
+      const forgotten = { ...first.host, state: { ...first.host.state, nics: {} } };
+      const lost = { ...first, host: withRebuiltNics(forgotten, TABLE_BASE) };
+      const { interfaces } = lookAt(lost).desired;
+      expect(interfaces.map(({ table }) => table)).toEqual([21_000, 21_001]);
+      expect(namesIn(runOnce({ ...lost, metadata: ALONE }))).toEqual([]);
+    },
+  );
+
+  test.each<readonly [string, string, boolean]>([
+    ['by its name', '[connection]\ninterface-name = eth1\n', true],
+    ['by its MAC', '[ethernet]\nmac-address=02:00:00:00:00:02\n', true],
+    ['of another NIC', '[connection]\ninterface-name=eth7\n', false],
+    ['of any NIC', '[connection]\ntype=ethernet\n', false],
+  ])(
+    'leave a NIC to a profile of somebody %s, or keep it where no profile is read',
+    (_, content, isAbout) => {
+      const theirs = { [`${CONNECTIONS}/Wired 1.nmconnection`]: content };
+      const world = on('networkmanager-keyfile', worldOf({}));
+      const files = Object.entries(theirs).map(([path, text]) => ({ path, content: text }));
+      const found = { ...world, host: { ...world.host, files } };
+      const reasons = lookAt(found).desired.deferrals.map(({ reason }) => reason);
+      expect(reasons).toEqual(isAbout ? ['foreign-config'] : []);
+      const taken = runOnce({ ...found, config: configOf(REPLACE) });
+      const kept = isAbout ? '.Wired 1.nmconnection.orig' : 'Wired 1.nmconnection';
+      expect(namesIn(taken)).toEqual([kept, 'eni-agent-eth1.nmconnection']);
+      const gone = runOnce({ ...runOnce(taken), metadata: ALONE });
+      expect(namesIn(gone)).toEqual(['Wired 1.nmconnection']);
+    },
+  );
+
   test('follow the name of the link', () => {
     const first = runOnce(worldOf({}));
     const links = first.host.links.map((entry) =>
@@ -137,13 +216,21 @@ describe('the files of a NIC', () => {
     expect(filesIn(gone)).toEqual(['ifcfg-eth1 theirs', 'route-eth1 theirs', 'rule-eth1 theirs']);
   });
 
-  test.each<readonly [string, ConfigText, boolean]>([
-    ['there is no folder for them', {}, false],
-    ['the backend is none', { persistence: { backend: 'none' } }, true],
-  ])('are not written where %s', (_, config, hasNetworkScripts) => {
-    const world = worldOf({}, config);
-    const { interfaces } = lookAt({ ...world, host: { ...world.host, hasNetworkScripts } }).desired;
-    expect(interfaces.map(({ files }) => files)).toEqual([null, null]);
+  test.each<readonly [string, ConfigText, Backend]>([
+    ['nothing would read them', {}, 'none'],
+    ['the backend is none', NO_BACKEND, 'network-scripts'],
+  ])('are not written where %s', (_, config, backend) => {
+    expect(namesIn(runOnce(on(backend, worldOf({ 'ifcfg-eth1': BY_CLOUD_INIT }, config))))).toEqual([
+      'ifcfg-eth1',
+    ]);
+  });
+
+  test('go when the backend is none by the word of the operator, and what was there before stays kept', () => {
+    const first = runOnce(worldOf({ 'ifcfg-eth1': BY_CLOUD_INIT }));
+    const second = runOnce({ ...first, config: configOf(NO_BACKEND) });
+    expect(filesIn(second)).toEqual(['ifcfg-eth1.orig kept']);
+    expect(stepsOf(second)).toEqual([]);
+    expect(filesIn(runOnce({ ...runOnce(second), metadata: ALONE }))).toEqual(['ifcfg-eth1 theirs']);
   });
 
   test('stay as they are when a template fails, and the plan says so; the kernel is set up all the same', () => {

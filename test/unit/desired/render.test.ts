@@ -2,8 +2,9 @@ import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { parseIfcfg } from '../../../src/desired/ifcfg.ts';
-import { renderNetworkScripts } from '../../../src/desired/render.ts';
-import { SCRIPT_KINDS, type ScriptKind } from '../../../src/model/files.ts';
+import { renderFiles } from '../../../src/desired/render.ts';
+import { BACKENDS, type Backend } from '../../../src/model/config.ts';
+import { FILE_KINDS, type FileKind } from '../../../src/model/files.ts';
 import {
   formatInterfaceAddress,
   ipFromBytes,
@@ -13,6 +14,7 @@ import {
 } from '../../../src/model/net.ts';
 import type { Template, Templates } from '../../../src/model/templates.ts';
 import { loadTemplates } from '../../../src/system/templates.ts';
+import { assertMeans } from '../distribution/rendered.ts';
 import { directRoute, gatewayRoute, type NicText, nicInput, rulesFor } from './nic-input.ts';
 
 const SHIPPED = await loadTemplates(fileURLToPath(new URL('../../../templates/', import.meta.url)));
@@ -88,7 +90,9 @@ describe('rendering', () => {
         const rendered = render(text);
         expect(rendered).not.toHaveProperty('problem');
         const { ifname, mac, mtu, addresses } = nicInput(text);
-        expect(parseIfcfg(fileOf('ifcfg', text))).toEqual({ value: { ifname, mac, mtu, addresses } });
+        expect(parseIfcfg(fileOf('ifcfg', text))).toEqual({
+          value: { ifname, mac, mtu, addresses, rules: null },
+        });
       }),
     );
   });
@@ -109,6 +113,7 @@ describe('a template of the operator', () => {
     ['ends its lines with CRLF', (text) => text.replaceAll('\n', '\r\n'), '0x0d'],
     ['has a tab', (text) => text.replace('TYPE=', '\tTYPE='), '0x09'],
     ['continues a line', (text) => `${text}# comment \\\n`, '0x5c'],
+    ['turns its text around', (text) => `${text}# \u202e\n`, '0x202e'],
     ['loses the final newline', (text) => text.trimEnd(), 'the last line has no end'],
     ['drops the marker', (text) => text.slice(text.indexOf('\n') + 1), 'marker'],
     ['drops a line', (text) => text.replace('NOZEROCONF=yes\n', ''), 'NOZEROCONF=yes is missing'],
@@ -132,7 +137,7 @@ describe('a template of the operator', () => {
     expect(problem).toContain(words);
   });
 
-  test.each<[ScriptKind, (text: string) => string]>([
+  test.each<[FileKind, (text: string) => string]>([
     ['route', (text) => text.replaceAll(' table 21001', '')],
     ['route', (text) => text.replaceAll('21001', 'main')],
     ['route', (text) => text.replace('default', '0.0.0.0/0')],
@@ -152,32 +157,50 @@ describe('a template of the operator', () => {
     expect(problem).toContain(`rendering template ${kind}.eta for eth1: `);
   });
 
+  test('that sets a key of a keyfile twice is refused', () => {
+    const twice = changing('keyfile', (text) => text.replace(/^(address1=.*)$/m, '$1\n$1'));
+    expect(render(DUAL_STACK, twice, 'networkmanager-keyfile')).toEqual({
+      problem: 'rendering template keyfile.eta for eth1: ipv4.address1 is set twice',
+    });
+  });
+
   test('that throws is refused with what it said', () => {
     const throwing = { ...SHIPPED, rule: () => throwError('it.ruels is not iterable') };
     expect(problemOf(DUAL_STACK, throwing).problem).toContain('rule.eta for eth1: it.ruels is not iterable');
   });
 
   test('never gets a changed line through, whichever file, line and character it is', () => {
-    const place = fc.record({ kind: fc.constantFrom(...SCRIPT_KINDS), line: fc.nat(), column: fc.nat() });
+    const place = fc.record({
+      kind: fc.constantFrom(...FILE_KINDS),
+      backend: fc.constantFrom(...BACKENDS),
+      line: fc.nat(),
+      column: fc.nat(),
+    });
     fc.assert(
-      fc.property(place, fc.string({ minLength: 1, maxLength: 4 }), ({ kind, line, column }, inserted) => {
-        const tampered = changing(kind, (text) => insertAt(text, { line, column, inserted }));
-        const result = render(DUAL_STACK, tampered);
-        // What was inserted before a `#` or a line end may have made an empty line or a comment: harmless by the grammar.
-        if ('files' in result) expect(meaningOf(result.files)).toEqual(meaningOf(filesOf(DUAL_STACK)));
-      }),
+      fc.property(
+        place,
+        fc.string({ minLength: 1, maxLength: 4 }),
+        ({ kind, backend, line, column }, inserted) => {
+          const tampered = changing(kind, (text) => insertAt(text, { line, column, inserted }));
+          const result = render(DUAL_STACK, tampered, backend);
+          // What was inserted before a `#` or a line end may have made an empty line or a comment: harmless by the grammar.
+          if ('files' in result)
+            expect(meaningOf(result.files)).toEqual(meaningOf(filesOf(DUAL_STACK, backend)));
+        },
+      ),
       { numRuns: 2000 },
     );
   });
 });
 
-function render(text: NicText, templates: Templates = SHIPPED) {
-  return renderNetworkScripts(nicInput(text), templates);
+function render(text: NicText, templates: Templates = SHIPPED, backend: Backend = 'network-scripts') {
+  return renderFiles(nicInput(text), backend, templates);
 }
 
-function filesOf(text: NicText) {
-  const rendered = render(text);
+function filesOf(text: NicText, backend?: Backend) {
+  const rendered = render(text, SHIPPED, backend);
   if ('problem' in rendered) throw new Error(rendered.problem);
+  if (backend !== 'none') assertMeans(rendered.files, nicInput(text));
   return rendered.files;
 }
 
@@ -186,7 +209,7 @@ function problemOf(text: NicText, templates: Templates) {
   return 'problem' in rendered ? rendered : { problem: 'none' };
 }
 
-function fileOf(kind: ScriptKind, text: NicText): string {
+function fileOf(kind: FileKind, text: NicText): string {
   return filesOf(text).find(({ path }) => path.includes(`/${kind}-`))?.content ?? '';
 }
 
@@ -195,7 +218,7 @@ function kindsOf(text: NicText) {
 }
 
 /** The shipped templates, one of them with a change of its output. */
-function changing(kind: ScriptKind, change: (text: string) => string): Templates {
+function changing(kind: FileKind, change: (text: string) => string): Templates {
   const shipped: Template = SHIPPED[kind];
   return { ...SHIPPED, [kind]: (data: object) => change(shipped(data)) };
 }

@@ -19,6 +19,19 @@ const CAPTURED = [
     { linkIndex: 4, address: '10.0.1.4', prefixLength: 24, scope: 'global', duplicate: false },
   ],
   [
+    'the same, leased for a day',
+    4,
+    '0218000004000000080001000a000104080002000a000104080004000a0001ff0b000300657468313a7600000800080000000000140006008051010080510100cdff0300cdff0300',
+    {
+      linkIndex: 4,
+      address: '10.0.1.4',
+      prefixLength: 24,
+      scope: 'global',
+      duplicate: false,
+      leased: true,
+    },
+  ],
+  [
     '10.0.1.5 with the peer 10.0.9.9/32: ours is the local one',
     4,
     '0220800004000000080001000a000909080002000a000105090003006574683100000000080008008000000014000600ffffffffffffffffceff0300ceff0300',
@@ -73,6 +86,8 @@ describe('an address', () => {
             ...named,
             scope: 'global',
             duplicate: false,
+            // What we ask for does not say so; the kernel marks what stays.
+            leased: true,
           });
       }),
     );

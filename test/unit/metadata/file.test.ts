@@ -113,7 +113,7 @@ describe('the provider', () => {
 
   test('is unreachable without its file', async () => {
     const root = await mkdtemp(join(tmpdir(), 'metadata-'));
-    const provider = createProvider(config, createPaths(root));
+    const provider = await createProvider(config, createPaths(root));
     expect(provider.name).toBe('file');
     await expect(provider.fetch()).rejects.toMatchObject({ code: 'metadata-unreachable' });
     await rm(root, { recursive: true });
@@ -121,7 +121,7 @@ describe('the provider', () => {
 
   test('reads the file anew each time, if it is root’s own', async () => {
     const root = await mkdtemp(join(tmpdir(), 'metadata-'));
-    const provider = createProvider(config, createPaths(root));
+    const provider = await createProvider(config, createPaths(root));
     const path = join(root, 'metadata.yaml');
     // To an unprivileged user the file is not root's.
     const ifRoot = (result: string) => (process.getuid?.() === 0 ? result : 'config-untrusted');
@@ -142,6 +142,6 @@ describe('the provider', () => {
   });
 });
 
-test('auto is Tencent', () => {
-  expect(createProvider(DEFAULTS.metadata, createPaths('/')).name).toBe('tencent');
+test('auto is Tencent', async () => {
+  expect((await createProvider(DEFAULTS.metadata, createPaths('/'))).name).toBe('tencent');
 });

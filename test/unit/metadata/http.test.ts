@@ -1,10 +1,23 @@
 import net, { type AddressInfo } from 'node:net';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import {
+  afterAll,
+  afterEach,
+  beforeAll,
+  beforeEach,
+  describe,
+  expect,
+  onTestFinished,
+  test,
+  vi,
+} from 'vitest';
 import { parseEndpoint } from '../../../src/metadata/endpoint.ts';
 import { createHttpClient, type HttpClient } from '../../../src/metadata/http.ts';
+import { ANY_WAY, type PrimaryWay } from '../../../src/metadata/primary-way.ts';
 import { createTencentProvider } from '../../../src/metadata/tencent.ts';
+import type { IpAddress } from '../../../src/model/net.ts';
 import type { FaultMode, MetadataServer } from '../../lab/metadata-server.ts';
-import { eventually, MODEL, startServer } from './fixture.ts';
+import { ip } from '../builders.ts';
+import { eventually, MODEL, PRIMARY_MAC, startServer } from './fixture.ts';
 
 /** For answers that come: long enough for a loaded machine. */
 const PATIENT_MS = 10_000;
@@ -40,6 +53,40 @@ async function sayRaw(...answers: string[]) {
   return { url, close: () => listener.close() };
 }
 
+describe('the way', () => {
+  const asked: string[] = [];
+  const way: PrimaryWay = {
+    ...ANY_WAY,
+    doubt: async ({ remoteAddress = '' }) => void asked.push(remoteAddress),
+  };
+  const through = async (its: Partial<PrimaryWay>) => {
+    const own = createHttpClient({ timeoutMs: PATIENT_MS, way: { ...way, ...its } });
+    onTestFinished(() => own.close());
+    return own.get(urlOf('mac'), far());
+  };
+
+  test('is looked at before an answer is believed', async () => {
+    expect(await through({})).toEqual({ kind: 'body', body: PRIMARY_MAC });
+    expect(asked).toEqual(['127.0.0.1']);
+    expect(await through({ doubt: async () => 'it came by tun0' })).toEqual({
+      kind: 'error',
+      code: 'metadata-unreachable',
+      problem: 'it came by tun0',
+    });
+  });
+
+  test('begins at the address that the way has, and anywhere when this host does not have it', async () => {
+    let source: IpAddress | undefined = ip('192.0.2.1');
+    const refused = (): void => {
+      source = undefined;
+    };
+    expect(await through({ source: () => source, refused })).toEqual({ kind: 'body', body: PRIMARY_MAC });
+    expect(source).toBeUndefined();
+    expect(await through({ source: () => ip('127.0.0.9') })).toEqual({ kind: 'body', body: PRIMARY_MAC });
+    expect(server.requests.at(-1)).toMatchObject({ client: '127.0.0.9' });
+  });
+});
+
 describe('an answer', () => {
   test('is a body, a 404, or an error that says what came back', async () => {
     expect(await client.get(urlOf('instance-id'), far())).toEqual({ kind: 'body', body: 'ins-3g445roi' });
@@ -55,6 +102,7 @@ describe('an answer', () => {
     ['garbage', 'bytes that are no UTF-8'],
     ['truncate', 'a body that broke off after'],
     ['close', 'socket hang up (ECONNRESET)'],
+    ['reset', 'a body that broke off after'],
     ['drip', `no complete answer within ${TIMEOUT_MS} ms`],
     ['hang', `no complete answer within ${TIMEOUT_MS} ms`],
   ])('%s is an error', async (mode, problem) => {
@@ -64,6 +112,33 @@ describe('an answer', () => {
     impatient.close();
     expect(answer).toMatchObject({ kind: 'error', problem: expect.stringContaining(problem) });
     expect(server.requests.some(({ path }) => path.includes('redirected'))).toBe(false);
+  });
+
+  test.each([
+    [429, '7', 7_000],
+    [503, '1', 1_000],
+    [403, '3600', 60_000],
+    [503, 'Thu, 01 Jan 1970 00:00:20 GMT', 20_000],
+    [503, 'Thu, 01 Jan 1970 00:00:00 GMT', undefined],
+    [503, '0', undefined],
+    [503, '-1', undefined],
+    [503, '1e3', undefined],
+    [503, 'soon', undefined],
+    [503, '', undefined],
+  ])('HTTP %i may ask to be left alone: %s', async (status, retryAfter, expected) => {
+    const date = 'Thu, 01 Jan 1970 00:00:00 GMT';
+    const raw = await sayRaw(
+      `HTTP/1.1 ${status} No\r\ndate: ${date}\r\nretry-after: ${retryAfter}\r\ncontent-length: 0\r\n\r\n`,
+    );
+    expect(client.retryAfterMs(raw.url)).toBe(0);
+    const answer = await client.get(raw.url, far());
+    expect(answer).toMatchObject({ kind: 'error', problem: expect.stringContaining(`HTTP ${status}`) });
+    expect('retryAfterMs' in answer ? answer.retryAfterMs : undefined).toBe(expected);
+    const leftMs = client.retryAfterMs(raw.url);
+    expect(leftMs).toBeLessThanOrEqual(expected ?? 0);
+    expect(leftMs > 0).toBe(expected !== undefined);
+    expect(client.retryAfterMs(urlOf('mac'))).toBe(0);
+    raw.close();
   });
 
   test.each([

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import fc from 'fast-check';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { AgentError } from '../../../src/errors.ts';
@@ -14,6 +15,7 @@ const SECONDARY = `${MACS}${SECONDARY_MAC.toUpperCase()}/`;
 const PATIENT_MS = 10_000;
 /** For answers that never come. */
 const TIMEOUT_MS = 400;
+const RUNS = process.env['ENI_TEST_SIZE'] === 'full' ? 500 : 50;
 
 let server: MetadataServer;
 let provider: MetadataProvider;
@@ -49,6 +51,13 @@ async function secondaryReading() {
   const { nics, invalid } = await provider.fetch();
   expect(nics.some(({ mac }) => mac === PRIMARY_MAC)).toBe(true);
   return { nic: nics.find(({ mac }) => mac === SECONDARY_MAC), problem: invalid[0]?.problem ?? '', invalid };
+}
+
+/** The paths that were asked for meanwhile. */
+async function requestsOf(work: () => Promise<unknown>): Promise<readonly string[]> {
+  const before = server.requests.length;
+  await work();
+  return server.requests.slice(before).map(({ path }) => path.slice(BASE.length));
 }
 
 function secondaryModel(change: object) {
@@ -104,7 +113,7 @@ describe('a good answer', () => {
   });
 });
 
-const UNREACHABLE: readonly FaultMode[] = ['status', 'truncate', 'drip', 'hang', 'close'];
+const UNREACHABLE: readonly FaultMode[] = ['status', 'truncate', 'drip', 'hang', 'close', 'reset'];
 const MALFORMED: readonly FaultMode[] = ['empty', 'html', 'redirect', 'garbage', 'huge'];
 const WHOLE = ['mac', 'instance-id', MACS];
 
@@ -248,6 +257,241 @@ describe('a fault in one ENI makes that ENI invalid and no other', () => {
   });
 });
 
+describe('refreshed', () => {
+  const LISTS = [`${MACS}${PRIMARY_MAC.toUpperCase()}/local-ipv4s/`, `${SECONDARY}local-ipv4s/`];
+  const whole = async (): Promise<number> => (await requestsOf(() => provider.fetch())).length;
+
+  test('it asks for the ENIs and their addresses alone, and everything else is as it was', async () => {
+    const before = await provider.fetch();
+    const asked = await requestsOf(async () => expect(await provider.refresh()).toEqual(before));
+    expect(asked.toSorted()).toEqual([MACS, ...LISTS].toSorted());
+  });
+
+  test('each sixth time it asks for everything', async () => {
+    const all = await whole();
+    const counts: number[] = [];
+    for (let time = 1; time <= 12; time += 1)
+      counts.push((await requestsOf(() => provider.refresh())).length);
+    expect(counts).toEqual([3, 3, 3, 3, 3, all, 3, 3, 3, 3, 3, all]);
+  });
+
+  test('of an ENI with other addresses it asks for everything', async () => {
+    await provider.fetch();
+    const [secondary] = MODEL.nics;
+    server.setModel(secondaryModel({ addresses: [...(secondary?.addresses ?? []), '10.0.1.77'] }));
+    const asked = await requestsOf(async () => {
+      const nic = (await provider.refresh()).nics.find(({ mac }) => mac === SECONDARY_MAC);
+      expect(nic?.addresses.map(({ address }) => address)).toContain('10.0.1.77');
+    });
+    expect(asked).toEqual(
+      expect.arrayContaining([`${SECONDARY}primary-local-ipv4`, `${SECONDARY}local-ipv4s/10.0.1.9/gateway`]),
+    );
+    expect(asked).not.toContain('mac');
+  });
+
+  test('after a failure it asks for everything', async () => {
+    const all = await whole();
+    server.setFault({ path: MACS, mode: 'status', status: 503, times: 1 });
+    await rejection(provider.refresh());
+    expect((await requestsOf(() => provider.refresh())).length).toBe(all);
+  });
+
+  test('it fails as a whole reading does: a listing without the primary is none', async () => {
+    await provider.fetch();
+    const [secondary] = MODEL.nics;
+    server.setModel({ ...MODEL, nics: [secondary] } as typeof MODEL);
+    expect(await rejection(provider.refresh())).toMatchObject({ code: 'metadata-malformed' });
+  });
+
+  test('when seven of nine ENIs hang, the last two of the list are read', async () => {
+    const hanging = Array.from({ length: 7 }, (_, index) => {
+      const primary = `10.0.9.${index + 4}`;
+      const rest = { addresses: [primary], mask: '255.255.255.0', gateway: '10.0.9.1' };
+      return { mac: `52:54:00:ff:00:1${index}`, primary, ...rest };
+    });
+    server.setModel({ ...MODEL, nics: [...hanging, ...MODEL.nics] });
+    loseNoTimeOn('hang');
+    expect((await provider.fetch()).nics).toHaveLength(9);
+    server.setFault({ path: `${MACS}52:54:00:FF`, mode: 'hang' });
+    const start = performance.now();
+    const metadata = await provider.refresh();
+    // After five timeouts nobody is asked any more.
+    expect(performance.now() - start).toBeLessThan(5 * TIMEOUT_MS);
+    expect(metadata.nics.map(({ mac }) => mac)).toEqual([PRIMARY_MAC, SECONDARY_MAC]);
+    expect(metadata.invalid).toHaveLength(7);
+  });
+
+  test('one after the other, over one connection', async () => {
+    await provider.fetch();
+    await provider.refresh();
+    const connections = new Set(server.requests.slice(-3).map(({ connection }) => connection));
+    expect(connections.size).toBe(1);
+  });
+});
+
+describe('what contradicts itself', () => {
+  const readings = (paths: readonly string[]): number => paths.filter((path) => path === MACS).length;
+
+  test('since the cloud changed it between two requests is read once more, and is right then', async () => {
+    server.setFault({ path: `${SECONDARY}local-ipv4s/10.0.1.9/`, mode: 'status', status: 404, times: 1 });
+    const asked = await requestsOf(async () => expect((await provider.fetch()).invalid).toEqual([]));
+    expect(readings(asked)).toBe(2);
+  });
+
+  test('is invalid when it still does, and is not asked for ever', async () => {
+    server.setModel(secondaryModel({ gateway: '10.0.2.1' }));
+    const asked = await requestsOf(async () => expect((await provider.fetch()).invalid).toHaveLength(1));
+    expect(readings(asked)).toBe(2);
+  });
+
+  test('is taken as it was when the second reading fails as a whole', async () => {
+    server.setModel(secondaryModel({ gateway: '10.0.2.1' }));
+    server.setFault({ path: 'mac', mode: 'status', from: 1 });
+    expect((await provider.fetch()).invalid.map(({ mac }) => mac)).toEqual([SECONDARY_MAC]);
+  });
+
+  test('is no reason to ask once more what does not answer', async () => {
+    server.setFault({ mac: SECONDARY_MAC, mode: 'status', status: 503 });
+    const asked = await requestsOf(async () => expect((await provider.fetch()).invalid).toHaveLength(1));
+    expect(readings(asked)).toBe(1);
+  });
+
+  test('is no reason to ask once more who asked to be left alone', async () => {
+    server.setFault({
+      path: `${SECONDARY}primary-local-ipv4`,
+      mode: 'status',
+      status: 403,
+      retryAfter: '30',
+    });
+    const asked = await requestsOf(async () => expect((await provider.fetch()).invalid).toHaveLength(1));
+    expect(readings(asked)).toBe(1);
+  });
+
+  test('an address of two ENIs: both are invalid, and each names the other', async () => {
+    const [secondary, primary] = MODEL.nics;
+    const third = {
+      ...secondary,
+      mac: '52:54:00:00:00:0c',
+      primary: '10.0.1.200',
+      addresses: ['10.0.1.200', '10.0.1.30'],
+    };
+    server.setModel({ ...MODEL, nics: [secondary, primary, third] } as typeof MODEL);
+    const { nics, invalid } = await provider.fetch();
+    expect(nics.map(({ mac }) => mac)).toEqual([PRIMARY_MAC]);
+    expect(invalid).toEqual([
+      { mac: SECONDARY_MAC, problem: '10.0.1.30 is listed for 52:54:00:00:00:0c as well' },
+      { mac: '52:54:00:00:00:0c', problem: `10.0.1.30 is listed for ${SECONDARY_MAC} as well` },
+    ]);
+  });
+
+  test('two ENIs in one subnet do not', async () => {
+    const [secondary, primary] = MODEL.nics;
+    const third = {
+      ...secondary,
+      mac: '52:54:00:00:00:0c',
+      primary: '10.0.1.200',
+      addresses: ['10.0.1.200'],
+    };
+    server.setModel({ ...MODEL, nics: [secondary, primary, third] } as typeof MODEL);
+    expect((await provider.fetch()).invalid).toEqual([]);
+  });
+});
+
+describe('what an ENI keeps for life', () => {
+  const gatewayOf = async (): Promise<string | undefined> =>
+    (await provider.fetch()).nics.find(({ mac }) => mac === SECONDARY_MAC)?.gateway;
+  const RIGHT = '10.0.1.1';
+  const WRONG = '10.0.1.77';
+  const GATEWAY = `${SECONDARY}local-ipv4s/10.0.1.9/gateway`;
+
+  test('and is otherwise in one answer is read again, and not believed', async () => {
+    expect(await gatewayOf()).toBe(RIGHT);
+    server.setFault({ mode: 'garbage', path: GATEWAY, exact: true, body: WRONG, times: 1 });
+    const startedAt = performance.now();
+    expect(await gatewayOf()).toBe(RIGHT);
+    expect(performance.now() - startedAt).toBeGreaterThan(990);
+  });
+
+  test.each([{ gateway: WRONG }, { mask: '255.255.0.0' }, { primary: '10.0.1.30' }])(
+    'and is otherwise in two is believed, and what was before is right again at once: %o',
+    async (change) => {
+      const before = await provider.fetch();
+      server.setModel(secondaryModel(change));
+      const changed = await provider.fetch();
+      expect(changed).not.toEqual(before);
+      server.setModel(MODEL);
+      const startedAt = performance.now();
+      expect(await provider.fetch()).toEqual(before);
+      server.setModel(secondaryModel(change));
+      expect(await provider.fetch()).toEqual(changed);
+      expect(performance.now() - startedAt).toBeLessThan(900);
+    },
+  );
+
+  test('and is otherwise each time is a failure', async () => {
+    await provider.fetch();
+    server.setFault({ mode: 'garbage', path: GATEWAY, exact: true, body: WRONG });
+    const failing = rejection(provider.fetch());
+    await sleep(300);
+    server.setFault({ mode: 'garbage', path: GATEWAY, exact: true, body: '10.0.1.78' });
+    expect((await failing).message).toMatch(/via 10\.0\.1\.77 instead of .* and then .* via 10\.0\.1\.78/);
+  });
+
+  test('is known from an earlier process, and an address that is added is none of it', async () => {
+    const recalled = await provider.fetch();
+    provider.close();
+    let asked = 0;
+    const recall = () => {
+      asked += 1;
+      return recalled;
+    };
+    provider = createTencentProvider({ endpoints: [server.endpoint], timeoutMs: PATIENT_MS, recall });
+    server.setFault({ mode: 'garbage', path: GATEWAY, exact: true, body: WRONG, times: 1 });
+    expect(await gatewayOf()).toBe(RIGHT);
+    const startedAt = performance.now();
+    server.setModel(secondaryModel({ addresses: [...(MODEL.nics[0]?.addresses ?? []), '10.0.1.99'] }));
+    await provider.fetch();
+    expect(performance.now() - startedAt).toBeLessThan(900);
+    expect(asked).toBe(1);
+  });
+
+  test('is not waited for when the client is closed', async () => {
+    await provider.fetch();
+    server.setFault({ mode: 'garbage', path: GATEWAY, exact: true, body: WRONG });
+    const startedAt = performance.now();
+    const failing = rejection(provider.fetch());
+    await sleep(200);
+    provider.close();
+    expect((await failing).code).toBe('metadata-unreachable');
+    expect(performance.now() - startedAt).toBeLessThan(900);
+  });
+});
+
+describe('a service that asks to be left alone', () => {
+  test('is said to, whichever key it was', async () => {
+    expect(provider.retryAfterMs()).toBe(0);
+    server.setFault({ mac: SECONDARY_MAC, mode: 'status', status: 429, retryAfter: '30' });
+    const { problem } = await secondaryReading();
+    expect(problem).toContain('HTTP 429 (Retry-After: "30")');
+    expect(provider.retryAfterMs()).toBeGreaterThan(20_000);
+  });
+
+  test('is none when another endpoint answers instead', async () => {
+    const fallback = await startServer();
+    fallback.setModel(MODEL);
+    const endpoints = [server.endpoint, fallback.endpoint];
+    const both = createTencentProvider({ endpoints, timeoutMs: PATIENT_MS });
+    server.setFault({ mode: 'status', status: 503, retryAfter: '30' });
+    await both.fetch();
+    expect(both.retryAfterMs()).toBe(0);
+    fallback.setFault({ mode: 'status', status: 503 });
+    await rejection(both.fetch());
+    expect(both.retryAfterMs()).toBeGreaterThan(20_000);
+    both.close();
+    await fallback.close();
+  });
+});
+
 describe('fallback endpoints', () => {
   test('are asked in order when the first fails as a whole, and the one that worked goes first next time', async () => {
     const fallback = await startServer();
@@ -322,7 +566,7 @@ describe('whatever the listings hold', () => {
         const listed = new Set(entries.filter((entry) => entry !== ''));
         expect(new Set<string>(nic.addresses.map(({ address }) => address))).toEqual(listed);
       }),
-      { numRuns: 150 },
+      { numRuns: RUNS },
     );
   });
 
@@ -336,7 +580,7 @@ describe('whatever the listings hold', () => {
         const macs = new Set(listing.toLowerCase().match(/52:54:00:00:00:0[a-c]/g));
         expect(new Set<string>([...nics, ...invalid].map(({ mac }) => mac))).toEqual(macs);
       }),
-      { numRuns: 150 },
+      { numRuns: RUNS },
     );
   });
 });

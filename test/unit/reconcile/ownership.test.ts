@@ -132,14 +132,36 @@ describe('a NIC whose run failed', () => {
     const { desired } = lookAt({ ...first, metadata: instance([PRIMARY]) });
     const gone = desired.interfaces.find(({ mac }) => mac === macOf(2));
     if (gone === undefined) throw new Error('not withdrawn');
-    expect(unchangedNic(first.host.state.nics, gone)).toEqual(first.host.state.nics[macOf(2)]);
+    expect(unchangedNic(first.host, gone)).toEqual(first.host.state.nics[macOf(2)]);
   });
 
   test('that is new has its slot and nothing else', () => {
     const { desired } = lookAt({ metadata: BOTH, host: hostOf({ links: LINKS }), config: configOf() });
     const fresh = desired.interfaces.find(({ mac }) => mac === macOf(2));
     if (fresh === undefined) throw new Error('not desired');
-    expect(unchangedNic({}, fresh)).toEqual(owned(1, 'eth1'));
+    expect(unchangedNic(hostOf({ links: LINKS }), fresh)).toEqual(owned(1, 'eth1'));
+  });
+
+  test('has not what a killed run only meant to do', () => {
+    const routes = [{ to: '172.16.0.0/12', via: '10.0.1.9' } as never];
+    const config = configOf({ interfaces: [{ match: { mac: macOf(2) }, mtu: 1400, routes }] });
+    const before: World = {
+      metadata: BOTH,
+      host: hostOf({ links: LINKS, allSysctls: { rp_filter: 1 } }),
+      config,
+    };
+    const { desired } = lookAt(before);
+    const nic = desired.interfaces.find(({ mac }) => mac === macOf(2));
+    const intent = runOnce(before).host.state.nics;
+    if (nic === undefined) throw new Error('not desired');
+    const words = ['10.0.1.4/24', '172.16.0.0/12 via 10.0.1.9', 'rp_filter', 'mtu'];
+    expect(belongings(intent, macOf(2))).toEqual(words);
+    const files = ['/etc/sysconfig/network-scripts/ifcfg-eth1'];
+    const state = {
+      ...before.host.state,
+      nics: { ...intent, [macOf(2)]: { ...owned(1, 'eth1'), ...intent[macOf(2)], files } },
+    };
+    expect(unchangedNic({ ...before.host, state }, nic)).toEqual(owned(1, 'eth1'));
   });
 });
 

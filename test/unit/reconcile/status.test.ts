@@ -47,7 +47,7 @@ function worldOf({ links, metadata, config, files, nic }: Case): World {
 
 function statusesOf(world: World, fights = new Map<MacAddress, string>()): readonly NicStatus[] {
   const { metadata: answer, host, config } = world;
-  return nicStatuses({ answer, host, config, fights, ...lookAt(world) });
+  return nicStatuses({ answer, host, config, fights, lapsed: [], ...lookAt(world) });
 }
 
 function secondaryOf(world: World): NicStatus {

@@ -1,5 +1,5 @@
 /** What rings, with real files, a real clock and real signals. What the kernel says is in test/netns/monitor.test.ts. */
-import { rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { mkdir, rename, rm, utimes, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import fc from 'fast-check';
@@ -27,7 +27,7 @@ beforeEach(async () => {
   rung = [];
 });
 afterEach(async () => {
-  await wake.close();
+  wake.close();
   await removeFolder(folder);
 });
 
@@ -161,6 +161,19 @@ describe("the distribution's files", () => {
   });
 });
 
+test("NetworkManager's profiles ring, also in a folder that is new; what it does not read does not", async () => {
+  await start();
+  await mkdir(paths.connections, { recursive: true });
+  await rings('wake');
+  for (const name of ['.eni-agent-eth1.nmconnection.eni-agent-tmp', '.Wired 1.nmconnection.orig', 'Wired~'])
+    await writeFile(path.join(paths.connections, name), '');
+  await writeFile(path.join(paths.connections, 'Wired 1.nmconnection'), '');
+  await expect.poll(() => rung, { timeout: 10_000, interval: 5 }).toEqual(['wake']);
+  rung = [];
+  await rm(path.join(paths.connections, 'Wired 1.nmconnection'));
+  await rings('wake');
+});
+
 describe('the doorbell file', () => {
   test('rings when it is made, and when it is touched', async () => {
     await start();
@@ -173,11 +186,13 @@ describe('the doorbell file', () => {
   });
 
   test('rings though the run directory comes later', async () => {
-    await rm(paths.runDirectory, { recursive: true });
     await start();
-    await mkdir(paths.runDirectory);
-    await writeFile(paths.wake, '');
-    await rings('wake');
+    for (let round = 0; round < 50; round += 1) {
+      await rm(paths.runDirectory, { recursive: true });
+      mkdirSync(paths.runDirectory);
+      writeFileSync(paths.wake, '');
+      await rings('wake');
+    }
   });
 });
 
@@ -191,7 +206,7 @@ test('after close() nothing rings and nothing is left', async () => {
   const listeners = process.listenerCount('SIGHUP');
   await start({ resyncInterval: () => 20 });
   expect(handles()).not.toEqual(before);
-  await wake.close();
+  wake.close();
   rung = [];
   expect(process.listenerCount('SIGHUP')).toBe(listeners);
   await writeFile(paths.wake, '');

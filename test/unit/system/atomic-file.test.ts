@@ -207,6 +207,14 @@ describe('leftovers', () => {
     expect(await names()).toEqual(others.toSorted());
   });
 
+  test("that cannot be removed are left: they are in nobody's way", async () => {
+    const busy = path.join(folder, '.ifcfg-eth1.eni-agent-tmp');
+    await mkdir(busy);
+    await writeFile(path.join(folder, '.ifcfg-eth2.eni-agent-tmp'), '');
+    removeLeftovers(leftovers(folder));
+    expect(leftovers(folder)).toEqual([busy]);
+  });
+
   test('of a folder that is not there are none', async () => {
     expect(leftovers(path.join(folder, 'absent'))).toEqual([]);
   });

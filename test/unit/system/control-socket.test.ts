@@ -22,7 +22,7 @@ const DAEMON = `
   const say = (text) => appendFileSync(journal, text + '\\n');
   const forever = () => new Promise(() => {});
   const status = async () => ({ pid: process.pid });
-  const handlers = { status, reconfigure: forever, release: forever, watchStatus: () => () => {} };
+  const handlers = { status, reconfigure: forever, release: forever, reload: forever, watchStatus: () => () => {} };
   try {
     await startControlServer({ path, handlers });
     say('listening ' + process.pid);
@@ -49,6 +49,7 @@ const QUIET: ControlHandlers = {
   status: async () => ({ state: 'in-sync' }),
   reconfigure: async (request) => ({ reconfigured: request }),
   release: async (request) => ({ released: request }),
+  reload: async () => ({ reloaded: true }),
   watchStatus: () => () => {},
 };
 const EVERYTHING = { selection: null, all: true, dryRun: false };

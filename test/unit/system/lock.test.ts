@@ -1,7 +1,7 @@
 /** Real processes contend for a real file. */
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmod, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { chmod, lstat, mkdir, readdir, readFile, rmdir, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { withLock } from '../../../src/system/lock.ts';
@@ -265,6 +265,32 @@ describe('a lock', () => {
     await kill();
     await living;
     await expectNeverTwo(1, [pid]);
+  });
+});
+
+describe('what is in the place of a lock', () => {
+  test.each<[string, () => Promise<unknown>]>([
+    ['a FIFO', async () => execFileSync('mkfifo', [lock])],
+    ['a link that leads nowhere', () => symlink('nowhere', lock)],
+    ['a link to a file', async () => symlink(journal, lock)],
+  ])('(%s) is no wait and is not followed: nobody who lives holds it', async (_, make) => {
+    await writeFile(journal, 'of somebody else');
+    await make();
+    await withLock(lock, async () => expect((await lstat(lock)).isFile()).toBe(true), 0);
+    expect(await readFile(journal, 'utf8')).toBe('of somebody else');
+    expect(await readdir(path.dirname(lock))).toEqual([]);
+  });
+
+  test('(a folder) is said, and holds nobody up when it is gone', async () => {
+    await mkdir(lock);
+    const taking = withLock(lock, async () => {}, 0);
+    await expect(taking).rejects.toMatchObject({
+      code: 'file-failed',
+      message: expect.stringContaining(`taking the lock ${lock}: EISDIR`),
+    });
+    await rmdir(lock);
+    await withLock(lock, async () => {}, 0);
+    expect(await readdir(path.dirname(lock))).toEqual([]);
   });
 });
 

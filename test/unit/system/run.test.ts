@@ -45,6 +45,20 @@ describe('a program that ends', () => {
   });
 });
 
+test('while a program runs, a signal ends nobody who has a handler for it', async () => {
+  // A process of its own: the signal must not end the test runner.
+  const script = `
+    import { once } from 'node:events';
+    import { run } from ${JSON.stringify(path.join(import.meta.dirname, '../../../src/system/run.ts'))};
+    const asked = once(process, 'SIGTERM');
+    const running = run('sh', ['-c', 'kill "$PPID"; sleep 0.2; echo finished'], { timeoutMs: 20_000 });
+    await asked;
+    console.log((await running).stdout);
+  `;
+  const args = ['--import', 'tsx', '--input-type=module', '--eval', script];
+  expect(await run(process.execPath, args, PATIENT)).toMatchObject({ exitCode: 0, stdout: 'finished' });
+});
+
 describe('an error says what was run and what came back', () => {
   test.each<[string, readonly [string, readonly string[], RunOptions], string]>([
     [

@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process';
-import { chmod, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import path from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { InstanceMetadata } from '../../../src/model/metadata.ts';
@@ -14,6 +15,7 @@ import { type AgentState, EMPTY_STATE, type LastRun, type NicState } from '../..
 import { SYSCTL_NAMES } from '../../../src/model/sysctl.ts';
 import { createPaths, type Paths } from '../../../src/system/paths.ts';
 import { readState, setStateAside, writeState } from '../../../src/system/state-file.ts';
+import { formatState } from '../../../src/system/state-text.ts';
 import { ipAddress, network } from '../kernel/arbitraries.ts';
 import { bundleScript, makeFolder, removeFolder } from './script.ts';
 
@@ -81,6 +83,7 @@ const state: fc.Arbitrary<AgentState> = fc.record({
   nics: fc.dictionary(mac, nic, { noNullPrototype: true }),
   released: fc.array(mac),
   hasMarks: fc.boolean(),
+  lapsed: fc.option(fc.record({ at: isoTime, configuration: fc.string(), steps: fc.array(fc.string()) })),
   lastRun: fc.option(lastRun),
 });
 
@@ -108,6 +111,7 @@ const EXAMPLE: AgentState = {
   },
   released: ['02:00:00:00:00:03' as MacAddress],
   hasMarks: true,
+  lapsed: { at: '2026-11-22T10:00:00.000Z', configuration: 'a fingerprint', steps: ['a step'] },
   lastRun: null,
 };
 
@@ -125,22 +129,22 @@ describe('the state', () => {
     await fc.assert(
       fc.asyncProperty(state, async (written) => {
         await writeState(paths, written, { durable: false });
-        expect(readState(paths)).toEqual({ state: written, rejected: null });
+        expect(readState(paths)).toEqual({ state: written, rejected: null, parked: null });
       }),
       { numRuns: 200 },
     );
   });
 
   test('that nobody wrote is the empty one, and reading makes nothing', async () => {
-    expect(readState(paths)).toEqual({ state: EMPTY_STATE, rejected: null });
+    expect(readState(paths)).toEqual({ state: EMPTY_STATE, rejected: null, parked: null });
     expect(await readdir(paths.root)).toEqual([]);
   });
 
-  test('of before there was a release has none', async () => {
+  test('of version 1, which had no checksum, is read; of before there was a release it has none', async () => {
     await writeState(paths, EXAMPLE, { durable: false });
     const { released: _, ...json } = JSON.parse(await readFile(paths.state, 'utf8'));
-    await writeText(JSON.stringify(json));
-    expect(readState(paths)).toEqual({ state: { ...EXAMPLE, released: [] }, rejected: null });
+    await writeText(JSON.stringify({ ...json, checksum: undefined, version: 1 }));
+    expect(readState(paths)).toEqual({ state: { ...EXAMPLE, released: [] }, rejected: null, parked: null });
   });
 
   test("is root's alone", async () => {
@@ -158,43 +162,70 @@ describe('the state', () => {
     expect(await readFile(paths.state, 'utf8')).toBe(text);
   });
 
-  test('that may not be read is an error, not an empty one', async () => {
+  test('that may not be read is an error for a user, and for root (SELinux, a bad disk) no reason to stop', async () => {
     await writeState(paths, EXAMPLE, { durable: false });
     await chmod(paths.state, 0o000);
     const reader = await bundleScript(
       root,
       `import { readState } from '../../../src/system/state-file.ts';
       import { createPaths } from '../../../src/system/paths.ts';
-      try { readState(createPaths(process.argv[2])); process._rawDebug('read'); }
+      process.geteuid = () => Number(process.argv[3]);
+      try { process._rawDebug(JSON.stringify(readState(createPaths(process.argv[2])))); }
       catch (error) { process._rawDebug(error.code + ' ' + error.message); }`,
     );
-    expect((await reader.runUnprivileged(paths.root)).all).toMatch(
+    expect((await reader.runUnprivileged(paths.root, '1000')).all).toMatch(
       /^state-unreadable reading \S+state\.json: EACCES: .*; run as root$/,
     );
+    expect(JSON.parse((await reader.runUnprivileged(paths.root, '0')).all)).toEqual({
+      state: EMPTY_STATE,
+      rejected: {
+        problem: expect.stringMatching(/^reading \S+state\.json: EACCES: .*; there is none before it$/),
+        asideName: null,
+        isUnreadable: true,
+      },
+      parked: null,
+    });
   });
 
-  test('that is a folder is an error as well', async () => {
-    await mkdir(paths.state, { recursive: true });
-    expect(() => readState(paths)).toThrow(
-      expect.objectContaining({
-        code: 'state-unreadable',
-        message: expect.stringContaining('it is no regular file'),
-      }),
-    );
-  });
-
-  test('that is a FIFO is an error at once, not a wait for somebody who writes', async () => {
+  test.each<[string, () => Promise<unknown>]>([
+    ['a folder', () => mkdir(paths.state, { recursive: true })],
+    ['a FIFO', async () => execFileSync('mkfifo', [paths.state])],
+    ['a link to a good one elsewhere', () => symlink('../elsewhere.json', paths.state)],
+    ['a link that leads nowhere', () => symlink('nowhere', paths.state)],
+  ])('that is %s is no wait and is not followed: it is set aside as it is', async (_, make) => {
     await mkdir(paths.stateDirectory, { recursive: true });
-    execFileSync('mkfifo', [paths.state]);
-    expect(() => readState(paths)).toThrow('it is no regular file');
+    await writeFile(path.join(paths.stateDirectory, '../elsewhere.json'), formatState(EXAMPLE));
+    await make();
+    const { state: read, rejected } = readState(paths);
+    expect(read).toEqual(EMPTY_STATE);
+    expect(rejected).toMatchObject({
+      problem: expect.stringContaining('it is no regular file'),
+      isUnreadable: false,
+    });
+    const aside = await setStateAside(paths, rejected?.asideName ?? '');
+    expect(path.basename(aside)).toBe('state.json.corrupt');
+    expect(readState(paths).rejected).toBeNull();
   });
 
-  test('that cannot be written says where', async () => {
+  test('that cannot be written to the disk is written to /run, with the reason, and is the one that is read', async () => {
     await mkdir(paths.below('/var'), { recursive: true });
+    await mkdir(paths.runDirectory, { recursive: true });
     await writeFile(paths.below('/var/lib'), '');
+    const reason = await writeState(paths, EXAMPLE, { durable: true });
+    expect(reason).toContain(`writing ${paths.stateDirectory}: `);
+    expect(readState(paths)).toEqual({ state: EXAMPLE, rejected: null, parked: reason });
+    await rm(paths.below('/var/lib'));
+    expect(await writeState(paths, EXAMPLE, { durable: true })).toBeNull();
+    expect(readState(paths)).toEqual({ state: EXAMPLE, rejected: null, parked: null });
+    expect(await readdir(paths.runDirectory)).toEqual([]);
+  });
+
+  test('that can be written nowhere is an error that says where', async () => {
+    await writeFile(paths.below('/var'), '');
+    await writeFile(paths.below('/run'), '');
     await expect(writeState(paths, EXAMPLE, { durable: true })).rejects.toMatchObject({
       code: 'file-failed',
-      message: expect.stringContaining(`writing ${paths.stateDirectory}: `),
+      message: expect.stringContaining(`writing ${paths.parkedState}: `),
     });
   });
 });
@@ -215,9 +246,10 @@ describe('a file that cannot be understood', () => {
   test.each([
     ['garbage', '\u0000\u0001\u0002', /not JSON/],
     ['another kind of JSON', '[]', /^version: /],
-    ['null', 'null', /^it: /],
+    ['null', 'null', /^it is no JSON object/],
     ['no version', '{}', /^version: /],
     ['an older version', '{"version":0}', /^version: /],
+    ['no checksum', '{"version":2}', /^its checksum /],
     ['a version that is no number', '{"version":"1"}', /^version: /],
   ])('(%s) is not used, and says why', async (_name, text, problem) => {
     await writeText(text);
@@ -226,14 +258,16 @@ describe('a file that cannot be understood', () => {
     expect(rejected).toEqual({
       problem: expect.stringMatching(problem),
       asideName: 'state.json.corrupt',
+      isUnreadable: false,
     });
   });
 
   test('of a newer version is named after it', async () => {
-    await writeText('{"version":2,"what":"the future"}');
+    await writeText('{"version":3,"what":"the future"}');
     expect(readState(paths).rejected).toEqual({
-      problem: 'it is of version 2, and this agent knows version 1',
-      asideName: 'state.json.version-2',
+      problem: 'it is of version 3, and this agent knows version 2; there is none before it',
+      asideName: 'state.json.version-3',
+      isUnreadable: false,
     });
   });
 
@@ -265,10 +299,23 @@ describe('a file that cannot be understood', () => {
     const keys = place.split('.');
     const last = keys.pop() ?? '';
     keys.reduce((inner, key) => inner[key], json)[last] = value;
-    await writeText(JSON.stringify(json));
+    const { checksum: _, ...body } = json;
+    await writeText(JSON.stringify({ ...body, version: 1 }));
     const { state: read, rejected } = readState(paths);
     expect(read).toEqual(EMPTY_STATE);
     expect(rejected?.problem).toContain(place.split('.').slice(0, 2).join('.'));
+  });
+
+  test('because a digit of it is another one is not used; that it is laid out anew does no harm', async () => {
+    await writeState(paths, EXAMPLE, { durable: false });
+    const text = await readFile(paths.state, 'utf8');
+    await writeText(JSON.stringify(JSON.parse(text)));
+    expect(readState(paths).rejected).toBeNull();
+    await writeText(text.replace('"10.0.1.4"', '"10.0.1.5"'));
+    expect(readState(paths)).toMatchObject({
+      state: EMPTY_STATE,
+      rejected: { problem: expect.stringContaining('its checksum is not that of its content') },
+    });
   });
 
   test('is set aside whole, and what was set aside before stays', async () => {
@@ -289,5 +336,51 @@ describe('a file that cannot be understood', () => {
   test('that is gone before it is set aside says so', async () => {
     await mkdir(paths.stateDirectory, { recursive: true });
     await expect(setStateAside(paths, 'state.json.corrupt')).rejects.toMatchObject({ code: 'file-failed' });
+  });
+});
+
+describe('the generation before', () => {
+  const withAddresses = (...texts: readonly string[]): AgentState => {
+    const [mac = ''] = Object.keys(EXAMPLE.nics);
+    const nic = EXAMPLE.nics[mac as MacAddress] as NicState;
+    return {
+      ...EXAMPLE,
+      nics: { [mac]: { ...nic, addresses: texts.map((text) => interfaceAddress(text, 24)) } },
+    };
+  };
+
+  test('is what every write replaces, and is used when the file cannot be', async () => {
+    await writeState(paths, EXAMPLE, { durable: true });
+    await writeState(paths, { ...EXAMPLE, released: [] }, { durable: false });
+    await writeFile(paths.state, '');
+    const { state: read, rejected } = readState(paths);
+    expect(read).toEqual(EXAMPLE);
+    expect(rejected?.problem).toBe('it is not JSON (truncated?); the one before it is used');
+    expect((await stat(paths.previousState)).mode & 0o777).toBe(0o600);
+  });
+
+  test('claims no address that its own answer does not list: it may have gone to somebody else since', async () => {
+    await writeState(paths, withAddresses('10.0.1.4', '10.0.1.9'), { durable: false });
+    await writeState(paths, EXAMPLE, { durable: false });
+    await writeFile(paths.state, '{}');
+    expect(readState(paths).state).toEqual(withAddresses('10.0.1.4'));
+  });
+
+  test('is used when a run was killed after it had set the file aside, and is never the victim of the next write', async () => {
+    await writeState(paths, EXAMPLE, { durable: false });
+    await writeState(paths, EXAMPLE, { durable: false });
+    await writeFile(paths.state, '');
+    await setStateAside(paths, 'state.json.corrupt');
+    expect(readState(paths)).toEqual({
+      state: EXAMPLE,
+      rejected: {
+        problem: 'it is not there; the one before it is used',
+        asideName: null,
+        isUnreadable: false,
+      },
+      parked: null,
+    });
+    await writeState(paths, { ...EXAMPLE, hasMarks: false }, { durable: false });
+    expect(JSON.parse(await readFile(paths.previousState, 'utf8'))).toMatchObject({ hasMarks: true });
   });
 });

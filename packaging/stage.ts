@@ -1,0 +1,94 @@
+/** Lays out what goes into the packages, for packaging/eni-agent.spec to put in its places. */
+import { execFileSync } from 'node:child_process';
+import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import pkg from '../package.json' with { type: 'json' };
+import { readCommands } from './commands.ts';
+import { COMPLETIONS } from './completions.ts';
+import { MAN_PAGES } from './man-pages.ts';
+import type { NodeRuntime } from './node-runtime.ts';
+
+export const ROOT = path.join(import.meta.dirname, '..');
+
+/** What the program needs of `netlink`: no more than src/kernel/socket.ts imports. */
+const NETLINK = ['package.json', 'dist/raw.js'];
+const NODE_GYP_BUILD = ['package.json', 'index.js', 'node-gyp-build.js'];
+const ADDONS = ['linux-x64', 'linux-arm64'];
+const DOCS = ['README.md', 'CHANGELOG.md', 'SECURITY.md'];
+
+export function stage(folder: string, runtimes: readonly NodeRuntime[]): void {
+  for (const script of ['build', 'third-party'])
+    execFileSync('npm', ['run', '--silent', script], { cwd: ROOT });
+  stageProgram(folder);
+  stageTexts(folder);
+  stageSboms(folder, runtimes);
+  copy('packaging/eni-agent.sh', path.join(folder, 'eni-agent.sh'));
+  copy('packaging/config.yaml', path.join(folder, 'config.yaml'));
+  copy('systemd', path.join(folder, 'systemd'));
+  copy('packaging/selinux', path.join(folder, 'selinux'));
+}
+
+function stageProgram(folder: string): void {
+  const home = path.join(folder, 'home');
+  // Not a program of its own any more: the shell script starts it.
+  const program = readFileSync(path.join(ROOT, 'dist/cli.js'), 'utf8').replace(/^#!.*\n/, '');
+  write(path.join(home, 'dist/cli.js'), program);
+  copy('dist/chunks', path.join(home, 'dist/chunks'));
+  copy('dist/package.json', path.join(home, 'dist/package.json'));
+  write(
+    path.join(home, 'package.json'),
+    `${JSON.stringify({ name: pkg.name, version: pkg.version, type: pkg.type })}\n`,
+  );
+  copy('templates', path.join(home, 'templates'));
+  const modules = path.join(home, 'node_modules');
+  for (const file of NETLINK) copy(`node_modules/netlink/${file}`, path.join(modules, 'netlink', file));
+  for (const file of NODE_GYP_BUILD)
+    copy(`node_modules/node-gyp-build/${file}`, path.join(modules, 'node-gyp-build', file));
+  for (const addon of ADDONS) {
+    copy(`node_modules/netlink/prebuilds/${addon}`, path.join(folder, `netlink-${addon}/prebuilds/${addon}`));
+  }
+}
+
+function stageTexts(folder: string): void {
+  copy('docs', path.join(folder, 'docs'));
+  for (const file of DOCS) copy(file, path.join(folder, 'docs', file));
+  copy('LICENSE', path.join(folder, 'licenses/LICENSE'));
+  copy('dist/third-party-licenses.txt', path.join(folder, 'licenses/third-party-licenses.txt'));
+  for (const [file, page] of Object.entries(MAN_PAGES)) write(path.join(folder, file), page());
+  const commands = readCommands();
+  for (const [shell, complete] of Object.entries(COMPLETIONS)) {
+    write(path.join(folder, 'completions', shell), complete(commands));
+  }
+}
+
+/** With the standalone package goes a Node, which is a component like any other. */
+function stageSboms(folder: string, runtimes: readonly NodeRuntime[]): void {
+  const text = read('dist/sbom.cdx.json');
+  write(path.join(folder, 'sbom.cdx.json'), text);
+  const [runtime] = runtimes;
+  if (runtime === undefined) return;
+  const sbom = JSON.parse(text) as { components: unknown[] };
+  const { version } = runtime;
+  const node = {
+    'bom-ref': `node@${version}`,
+    type: 'application',
+    name: 'node',
+    version,
+    purl: `pkg:generic/node@${version}`,
+  };
+  sbom.components.push(node);
+  write(path.join(folder, 'sbom-standalone.cdx.json'), `${JSON.stringify(sbom, null, 2)}\n`);
+}
+
+function read(file: string): string {
+  return readFileSync(path.join(ROOT, file), 'utf8');
+}
+
+function copy(from: string, to: string): void {
+  cpSync(path.join(ROOT, from), to, { recursive: true });
+}
+
+function write(file: string, text: string): void {
+  mkdirSync(path.dirname(file), { recursive: true });
+  writeFileSync(file, text);
+}
