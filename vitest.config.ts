@@ -16,7 +16,7 @@ export default defineConfig({
           isolate: false,
           include: ['test/unit/**/*.test.ts', 'test/golden/**/*.test.ts'],
           // Two cores also carry the labs meanwhile: the default of 5 s measures the machine, not the test.
-          testTimeout: 30_000,
+          testTimeout: 60_000,
         },
       },
       {
@@ -25,7 +25,7 @@ export default defineConfig({
           name: 'package',
           include: ['test/package/**/*.test.ts'],
           globalSetup: ['test/lab/setup.ts'],
-          testTimeout: 60_000,
+          testTimeout: 120_000,
         },
       },
       {
@@ -35,8 +35,8 @@ export default defineConfig({
           include: ['test/netns/**/*.test.ts'],
           globalSetup: ['test/lab/setup.ts'],
           // The long form repeats a cycle of some three seconds up to 40 times.
-          testTimeout: process.env['ENI_TEST_SIZE'] === 'full' ? 600_000 : 60_000,
-          hookTimeout: 60_000,
+          testTimeout: process.env['ENI_TEST_SIZE'] === 'full' ? 600_000 : 120_000,
+          hookTimeout: 120_000,
         },
       },
     ],

@@ -1,8 +1,12 @@
 /**
- * From the kernel's announcement of a new link to the daemon's last change for it, with 1 + 9 addresses, and beside it the
- * same objects set by one `ip -batch` that is started for it.
+ * From the kernel's announcement of a new link to the daemon's last change for it and to its verification, with 1 + 9 addresses, and beside
+ * it the same objects set by one `ip -batch` that is started for it.
  */
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { build } from 'esbuild';
 import { execa } from 'execa';
 import type { Lab } from '../test/lab/lab.ts';
 import type { Monitor, MonitorLine } from '../test/lab/monitor.ts';
@@ -10,6 +14,7 @@ import { inNamespace } from '../test/lab/netns.ts';
 import { inSync } from '../test/lab/settled.ts';
 import { addressRange } from '../test/lab/topology.ts';
 import { until } from '../test/lab/until.ts';
+import type { Noted, Span } from './probe.ts';
 import { REPEATS, type Row, row } from './sample.ts';
 
 const ADDRESSES = addressRange('10.0.1.4', 10);
@@ -18,24 +23,49 @@ const QUIET_MS = 200;
 
 export async function measureAttach(lab: Lab): Promise<readonly Row[]> {
   const floor = row('ip -batch', 'ms', await measureBatches(lab));
+  const attaches = await measureAttaches(lab);
+  const of = (part: keyof Attach): readonly number[] => attaches.map((attach) => attach[part]);
   return [
     floor,
-    row('attach of 1 + 9 IPs, link event to last change', 'ms', await measureAttaches(lab), floor),
+    row('attach of 1 + 9 IPs, link event to last change', 'ms', of('changed'), floor),
+    row('… to verified', 'ms', of('verified'), floor),
+    row('… of which it waits for the metadata service', 'ms', of('metadata')),
+    row('… and for the disk', 'ms', of('fsync')),
+    row('… and for nothing', 'ms', of('own')),
   ];
 }
 
-async function measureAttaches(lab: Lab): Promise<readonly number[]> {
-  const daemon = await lab.vm.startDaemon({ asPackaged: true });
+/** Milliseconds. */
+interface Attach {
+  /** From the link event to the last change in the kernel. */
+  readonly changed: number;
+  /** To the end of the verification. */
+  readonly verified: number;
+  /** A part of `verified`: a request was under way. What the agent did meanwhile is in it, too. */
+  readonly metadata: number;
+  /** An fsync was under way, and no request. */
+  readonly fsync: number;
+  /** The rest. */
+  readonly own: number;
+}
+
+async function measureAttaches(lab: Lab): Promise<readonly Attach[]> {
+  const folder = await mkdtemp(path.join(os.tmpdir(), 'eni-bench-'));
+  const file = path.join(folder, 'noted.json');
+  const probe = await bundleProbe(folder);
+  const through = ['env', `NODE_OPTIONS=--require=${probe}`, `ENI_BENCH_PROBE=${file}`];
+  const daemon = await lab.vm.startDaemon({ asPackaged: true, through });
   await daemon.waitForStatus(inSync(lab.primary.mac));
-  const durations: number[] = [];
+  const attaches: Attach[] = [];
   for (let count = 0; count < REPEATS; count += 1) {
+    await takeNotes(daemon.pid, file);
     const monitor = await lab.vm.monitor();
     const { mac } = await lab.announceEni({ addresses: ADDRESSES });
     await lab.plugIn(mac);
     // Nobody asks the daemon anything before it is done: an answer is work, too.
     await waitForQuiet(monitor);
     await daemon.waitForStatus(inSync(mac));
-    durations.push(durationOf(monitor.lines()));
+    attaches.push(attachOf(monitor.lines(), await takeNotes(daemon.pid, file)));
     await monitor.stop();
     await lab.detachEni(mac);
     await until({
@@ -45,7 +75,27 @@ async function measureAttaches(lab: Lab): Promise<readonly number[]> {
     });
   }
   await daemon.stop();
-  return durations;
+  await rm(folder, { recursive: true });
+  return attaches;
+}
+
+async function bundleProbe(folder: string): Promise<string> {
+  const outfile = path.join(folder, 'probe.cjs');
+  const entryPoints = [new URL('./probe.ts', import.meta.url).pathname];
+  await build({ entryPoints, outfile, bundle: true, platform: 'node', format: 'cjs', target: 'node20' });
+  return outfile;
+}
+
+/** What the probe has noted since the last time. */
+async function takeNotes(pid: number, file: string): Promise<Noted> {
+  process.kill(pid, 'SIGUSR2');
+  const text = await until({
+    what: 'the probe has written its notes',
+    read: () => readFile(file, 'utf8').catch(() => ''),
+    holds: (found) => found !== '',
+  });
+  await rm(file);
+  return JSON.parse(text) as Noted;
 }
 
 async function waitForQuiet(monitor: Monitor): Promise<void> {
@@ -63,10 +113,30 @@ async function waitForQuiet(monitor: Monitor): Promise<void> {
 }
 
 /** Without IPv6: the kernel's own link-local address follows the carrier. */
-function durationOf(lines: readonly MonitorLine[]): number {
+function attachOf(lines: readonly MonitorLine[], { requests, fsyncs, verified }: Noted): Attach {
   const link = lines.find(({ text }) => text.startsWith('[LINK]') && text.includes(' eth1'));
   const changes = lines.filter(({ text }) => /^\[(ADDR|ROUTE|RULE)\]/.test(text) && !text.includes('::'));
-  return (changes.at(-1)?.at ?? Number.NaN) - (link?.at ?? Number.NaN);
+  const from = link?.at ?? Number.NaN;
+  const last = changes.at(-1)?.at ?? Number.NaN;
+  // A run before may have tidied up after the detach.
+  const to = verified.find((at) => at > last) ?? Number.NaN;
+  const clip = (spans: readonly Span[]): readonly Span[] =>
+    spans.map((span) => ({ from: Math.max(span.from, from), to: Math.min(span.to, to) }));
+  const metadata = covered(clip(requests));
+  const either = covered(clip([...requests, ...fsyncs]));
+  const all = to - from;
+  return { changed: last - from, verified: all, metadata, fsync: either - metadata, own: all - either };
+}
+
+/** How long at least one of them was under way. */
+function covered(spans: readonly Span[]): number {
+  let sum = 0;
+  let until = Number.NEGATIVE_INFINITY;
+  for (const { from, to } of spans.toSorted((a, b) => a.from - b.from)) {
+    sum += Math.max(0, to - Math.max(from, until));
+    until = Math.max(until, to);
+  }
+  return sum;
 }
 
 async function measureBatches(lab: Lab): Promise<readonly number[]> {

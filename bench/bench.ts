@@ -1,19 +1,25 @@
 /**
- * `npm run bench`: prints what the agent costs, and writes it to bench/results.json. With ENI_TEST_SIZE=full more samples, and with
- * ENI_WRITE_DOCS=1 the table of docs/performance.md. What was not reached is not measured: then it fails.
+ * `npm run bench`: prints what the agent costs, and writes it to bench/results.json and, cost against size, bench/results.svg. With
+ * ENI_TEST_SIZE=full more samples and sizes, and with ENI_WRITE_DOCS=1 the table and the picture of docs/performance.md. What was not
+ * reached is not measured: then it fails.
  */
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { bundleActor } from '../test/lab/actor-client.ts';
 import { createLab, type Lab } from '../test/lab/lab.ts';
+import { measureAssign } from './assign.ts';
 import { measureAttach } from './attach.ts';
 import { measureCold } from './cold.ts';
+import { plot } from './plot.ts';
 import { type Row, table } from './sample.ts';
+import { linesOf, measureStages, type Sized } from './stages.ts';
 import { measureSteady } from './steady.ts';
 
 const RESULTS = new URL('results.json', import.meta.url);
+const PICTURE = new URL('results.svg', import.meta.url);
 const PAGE = new URL('../docs/performance.md', import.meta.url);
+const PAGE_PICTURE = new URL('../docs/performance.svg', import.meta.url);
 const PLACE = /(?<=<!-- npm run bench -->\n)[^]*(?=\n<!-- end -->)/;
 
 async function main(): Promise<void> {
@@ -21,9 +27,10 @@ async function main(): Promise<void> {
   try {
     const actorBundle = await bundleActor(folder);
     const rows: Row[] = [];
-    for (const measure of [measureAttach, measureCold, measureSteady])
+    for (const measure of [measureAttach, measureAssign, measureCold, measureSteady])
       rows.push(...(await inLab(actorBundle, measure)));
-    await tell(rows);
+    const { sizes, rows: stages } = await measureStages();
+    await tell([...rows, ...stages], sizes);
   } finally {
     await rm(folder, { recursive: true });
   }
@@ -41,13 +48,17 @@ async function inLab(
   }
 }
 
-async function tell(rows: readonly Row[]): Promise<void> {
+async function tell(rows: readonly Row[], sizes: readonly Sized[]): Promise<void> {
   const machine = `${os.cpus().length} × ${os.cpus()[0]?.model}, Linux ${os.release()}, Node ${process.version}`;
   const text = `${machine}\n\n${table(rows)}`;
   console.log(text);
   await writeFile(RESULTS, `${JSON.stringify({ machine, rows }, null, 2)}\n`);
-  if (process.env['ENI_WRITE_DOCS'] === '1')
+  const picture = plot('A run, stage by stage', linesOf(sizes));
+  await writeFile(PICTURE, picture);
+  if (process.env['ENI_WRITE_DOCS'] === '1') {
     await writeFile(PAGE, (await readFile(PAGE, 'utf8')).replace(PLACE, `\n${text}\n`));
+    await writeFile(PAGE_PICTURE, picture);
+  }
 }
 
 await main();

@@ -6,7 +6,7 @@ export const REPEATS = sized(7, 21);
 
 export interface Row {
   readonly what: string;
-  readonly unit: 'ms' | 'MiB' | '';
+  readonly unit: 'ms' | 'MiB' | '% of a core' | '';
   readonly median: number;
   /** The quarter below and the quarter above. */
   readonly spread: readonly [number, number];

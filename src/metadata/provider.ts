@@ -1,6 +1,6 @@
 /** The port to a cloud: one instance's ENIs and private IPs, in the neutral words of model/metadata.ts. */
 import type { InstanceMetadata, NicMetadata } from '../model/metadata.ts';
-import type { IpAddress } from '../model/net.ts';
+import type { IpAddress, MacAddress } from '../model/net.ts';
 
 export interface MetadataProvider {
   readonly name: 'tencent' | 'file';
@@ -15,8 +15,10 @@ export interface MetadataProvider {
   /**
    * The same, and cheaper: asks for the ENIs and their addresses, but for what an ENI keeps for life (its primary address, its subnet, its
    * gateway; docs/decisions/0021) only each sixth time, after a failure, and where addresses have changed.
+   * `expected`: ENIs that may be new. They are asked for while the answer is still under way that says which there are; the result is the
+   * same without. Never rejects.
    */
-  refresh(): Promise<InstanceMetadata>;
+  refresh(expected?: Promise<readonly MacAddress[]>): Promise<InstanceMetadata>;
   /**
    * Milliseconds for which the service asked to be left alone (at most 60 s), 0 when it did not: of the endpoint that answered the last
    * fetch, or the longest of all when none did. A fetch asks all the same.

@@ -40,27 +40,32 @@ export interface Source {
   readonly timeoutMs: number;
 }
 
+/** What makes a reading cheaper or faster, and its result no other. */
+export interface Hints {
+  /** Asked for are the ENIs and their addresses alone, and the rest of those that are new or have other ones. */
+  readonly known?: InstanceMetadata | undefined;
+  /** Spellings of MACs that the listing may have, to ask for them before it is there. Never rejects. */
+  readonly expected?: Promise<readonly string[]> | undefined;
+}
+
 /** What contradicts itself is read once more: what changed meanwhile is over, and what is broken is broken still. */
-export async function readConsistently(
-  source: Source,
-  known: InstanceMetadata | undefined,
-): Promise<EndpointAnswer> {
-  const answer = await readEndpoint(source, known);
+export async function readConsistently(source: Source, hints: Hints): Promise<EndpointAnswer> {
+  const answer = await readEndpoint(source, hints);
   // Who asked to be left alone is, also when it is by one ENI's key alone.
   if (!answer.isContradictory || source.client.retryAfterMs(new URL(source.endpoint)) > 0) return answer;
-  return readEndpoint(source, undefined).catch((error: unknown) => {
+  return readEndpoint(source, {}).catch((error: unknown) => {
     if (error instanceof AgentError) return answer;
     throw error;
   });
 }
 
-/** `known`: asked for are the ENIs and their addresses alone, and the rest of those that are new or have other ones. */
 async function readEndpoint(
   { client, endpoint, timeoutMs }: Source,
-  known: InstanceMetadata | undefined,
+  { known, expected }: Hints,
 ): Promise<EndpointAnswer> {
   const deadline = performance.now() + timeoutMs * TIMEOUTS_PER_ENDPOINT;
   const reader = createReader(client, new URL(BASE_PATH, endpoint), deadline);
+  const early = expected?.then((spellings) => readEarly(reader, spellings));
   const [primaryMac, instanceId, listing] = await Promise.all([
     known?.primaryMac ?? readPrimaryMac(reader),
     known === undefined ? readInstanceId(reader) : known.instanceId,
@@ -69,7 +74,8 @@ async function readEndpoint(
   if (!listing.has(primaryMac)) {
     throw new AgentError('metadata-malformed', `${MACS}: primary MAC ${primaryMac} is not in the list`);
   }
-  const { nics, invalid, codes } = await readNics(reader, listing, known?.nics ?? []);
+  const answers = { known: known?.nics ?? [], early: (await early) ?? new Map() };
+  const { nics, invalid, codes } = await readNics(reader, listing, answers);
   const whole = { instanceId, primaryMac, nics: sortByMac(nics), invalid: sortByMac(invalid) };
   const metadata = withoutSharedAddresses(whole);
   return {
@@ -86,11 +92,22 @@ interface NicReadings extends Pick<InstanceMetadata, 'nics' | 'invalid'> {
 }
 
 type Listed = readonly [mac: MacAddress, spelling: string];
+/** By the spelling of the MAC; undefined for what could not be read. */
+type EarlyAnswers = ReadonlyMap<string, Promise<NicMetadata | undefined>>;
+
+/** Why one could not be read is no matter: then it is not listed, or read again. */
+function readEarly(reader: Reader, spellings: readonly string[]): EarlyAnswers {
+  const read = async (spelling: string): Promise<NicMetadata | undefined> => {
+    const mac = parseMacAddress(spelling);
+    return mac && (await readNic(reader, `${MACS}${spelling}/`, mac, undefined).catch(() => undefined));
+  };
+  return new Map(spellings.map((spelling) => [spelling, read(spelling)]));
+}
 
 async function readNics(
   reader: Reader,
   listing: EndpointAnswer['spellings'],
-  known: readonly NicMetadata[],
+  { known, early }: { readonly known: readonly NicMetadata[]; readonly early: EarlyAnswers },
 ): Promise<NicReadings> {
   const nics: NicMetadata[] = [];
   const invalid: InvalidNic[] = [];
@@ -99,7 +116,8 @@ async function readNics(
   /** Whether it could be read. */
   async function sortIn([mac, spelling]: Listed): Promise<boolean> {
     try {
-      nics.push(await readNic(reader, `${MACS}${spelling}/`, mac, knownOf.get(mac)));
+      const answer = await early.get(spelling);
+      nics.push(answer ?? (await readNic(reader, `${MACS}${spelling}/`, mac, knownOf.get(mac))));
       return true;
     } catch (error) {
       if (!(error instanceof AgentError)) throw error;

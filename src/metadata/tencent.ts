@@ -1,13 +1,13 @@
 /** Tencent Cloud: plain GETs of one value or listing each, https://www.tencentcloud.com/document/product/213/4934. */
 import { AgentError, type ErrorCode } from '../errors.ts';
 import type { InstanceMetadata, NicMetadata } from '../model/metadata.ts';
-import type { IpAddress } from '../model/net.ts';
+import type { IpAddress, MacAddress } from '../model/net.ts';
 import { type Belief, createBelief } from './belief.ts';
 import { createHttpClient, type HttpClient } from './http.ts';
 import { ANY_WAY, type PrimaryWay } from './primary-way.ts';
 import type { MetadataProvider } from './provider.ts';
 import { createReader } from './reader.ts';
-import { BASE_PATH, type EndpointAnswer, MACS, readConsistently } from './tencent-endpoint.ts';
+import { BASE_PATH, type EndpointAnswer, type Hints, MACS, readConsistently } from './tencent-endpoint.ts';
 import { readPublicAddresses } from './tencent-public.ts';
 
 /** One reading in so many asks for what an ENI keeps for life, too: at the default interval once a minute. */
@@ -49,12 +49,15 @@ class TencentProvider implements MetadataProvider {
   }
 
   fetch(): Promise<InstanceMetadata> {
-    return this.#read(undefined);
+    return this.#read({});
   }
 
-  refresh(): Promise<InstanceMetadata> {
+  refresh(expected?: Promise<readonly MacAddress[]>): Promise<InstanceMetadata> {
     const isWhole = this.#hasFailed || this.#sinceWhole + 1 >= WHOLE_EVERY;
-    return this.#read(isWhole ? undefined : this.#latest?.metadata);
+    return this.#read({
+      known: isWhole ? undefined : this.#latest?.metadata,
+      expected: expected?.then((macs) => macs.map((mac) => this.#spell(mac))),
+    });
   }
 
   retryAfterMs(): number {
@@ -76,16 +79,22 @@ class TencentProvider implements MetadataProvider {
     this.#client.close();
   }
 
-  async #read(known: InstanceMetadata | undefined): Promise<InstanceMetadata> {
+  /** As the service spells them: a URL is case-sensitive. */
+  #spell(mac: MacAddress): string {
+    const [spelling = mac] = this.#latest?.spellings.values() ?? [];
+    return spelling === spelling.toUpperCase() ? mac.toUpperCase() : mac;
+  }
+
+  async #read(hints: Hints): Promise<InstanceMetadata> {
     const lastGood = this.#lastGood;
     this.#hasFailed = true;
     try {
       const inOrder = new Set(lastGood === undefined ? this.#endpoints : [lastGood, ...this.#endpoints]);
       const { endpoint, answer } = await firstAnswer(inOrder, (each) =>
-        this.#readAt(each, each === lastGood ? known : undefined),
+        this.#readAt(each, each === lastGood ? hints : {}),
       );
       this.#hasFailed = false;
-      this.#sinceWhole = known === undefined || endpoint !== lastGood ? 0 : this.#sinceWhole + 1;
+      this.#sinceWhole = hints.known === undefined || endpoint !== lastGood ? 0 : this.#sinceWhole + 1;
       this.#lastGood = endpoint;
       this.#latest = answer;
       return answer.metadata;
@@ -94,9 +103,9 @@ class TencentProvider implements MetadataProvider {
     }
   }
 
-  #readAt(endpoint: string, known: InstanceMetadata | undefined): Promise<EndpointAnswer> {
+  #readAt(endpoint: string, hints: Hints): Promise<EndpointAnswer> {
     const source = { client: this.#client, endpoint, timeoutMs: this.#timeoutMs };
-    return this.#belief.in(() => readConsistently(source, known));
+    return this.#belief.in(() => readConsistently(source, hints));
   }
 }
 

@@ -4,7 +4,8 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { MetadataProvider } from '../metadata/provider.ts';
-import { type Fetched, fetchMetadata } from './reading.ts';
+import type { MacAddress } from '../model/net.ts';
+import { asFetched, type Fetched } from './reading.ts';
 
 /** An answer takes milliseconds. One that takes longer must not keep the kernel waiting, where a VIP may have come meanwhile. */
 const PATIENCE_MS = 200;
@@ -20,6 +21,8 @@ export interface Question {
   readonly known: Fetched | null;
   /** Somebody did something: a failure before is no reason to wait, and an answer that was asked for before is not enough. */
   readonly bringsNews: boolean;
+  /** ENIs that may be new. Never rejects. */
+  readonly expected?: Promise<readonly MacAddress[]>;
   /** A failure is followed by no longer pause than this. */
   readonly longestPauseMs: number;
 }
@@ -69,7 +72,7 @@ class PatientInquiry implements Inquiry {
     }
     this.#isOutdated ||= this.#reading !== null && bringsNews;
     if (this.#reading === null) this.#begunAt = performance.now();
-    this.#reading ??= fetchMetadata(provider, 'refresh');
+    this.#reading ??= asFetched(provider.refresh(question.expected));
     const reading = this.#reading;
     const patience = known === null ? [] : [delay(PATIENCE_MS, known, { ref: false })];
     const fetched = await Promise.race([reading, ...patience]);

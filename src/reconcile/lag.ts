@@ -17,9 +17,14 @@ export interface Lag {
   readonly departed: ReadonlySet<MacAddress>;
 }
 
+/** What tells a link from another one. */
+type Identity = Pick<Link, 'mac' | 'permanentMac' | 'masterIndex' | 'lowerIndex'>;
+
 export interface LagTracker {
   /** Looks at the links there are. */
   update(links: readonly Link[], metadata: InstanceMetadata, now: number): Lag;
+  /** Those that may be ENIs and were not there at the last update. */
+  unseen(links: readonly Identity[]): readonly MacAddress[];
 }
 
 /** What is there at the first look is no newcomer, and what is not there never departed. */
@@ -28,6 +33,11 @@ export function createLagTracker(): LagTracker {
   let present: ReadonlySet<MacAddress> = new Set();
   let goneSince: ReadonlyMap<MacAddress, number> = new Map();
   return {
+    unseen: (links) =>
+      links
+        .filter(mayBeEni)
+        .flatMap(macsOf)
+        .filter((mac) => !present.has(mac)),
     update: (links, metadata, now) => {
       firstSeen = noteLinks(links, firstSeen, now);
       const macs = new Set(links.flatMap((link) => macsOf(link)));
@@ -56,11 +66,11 @@ function noteLinks(
 }
 
 /** A port of a bridge and a VLAN are nobody's ENI. */
-function mayBeEni({ masterIndex, lowerIndex }: Link): boolean {
+function mayBeEni({ masterIndex, lowerIndex }: Identity): boolean {
   return masterIndex === null && lowerIndex === null;
 }
 
-function macsOf({ permanentMac, mac }: Link): readonly MacAddress[] {
+function macsOf({ permanentMac, mac }: Identity): readonly MacAddress[] {
   const identity = permanentMac ?? mac;
   return identity === null ? [] : [identity];
 }

@@ -13,13 +13,14 @@ export interface Reading {
   readonly failure: AgentError | null;
 }
 
-/** `how`: what a provider has to offer for one that has been asked before. */
-export async function fetchMetadata(
-  provider: MetadataProvider,
-  how: 'fetch' | 'refresh' = 'fetch',
-): Promise<Fetched> {
+export async function fetchMetadata(provider: MetadataProvider): Promise<Fetched> {
+  return asFetched(provider.fetch());
+}
+
+/** A failure too is an answer. */
+export async function asFetched(reading: Promise<InstanceMetadata>): Promise<Fetched> {
   try {
-    return { metadata: await provider[how]() };
+    return { metadata: await reading };
   } catch (error) {
     if (error instanceof AgentError) return { failure: error };
     throw error;

@@ -82,7 +82,7 @@ export async function settle(
     if (!(error instanceof AgentError && error.code === 'answer-lost')) throw error;
     // What was done before is unknown, but can be seen.
     const { view, overdue } = confirmed;
-    const again = await look(reconciler, asFetched(view), request.selection, overdue);
+    const again = await look(reconciler, fetchedOf(view), request.selection, overdue);
     return settleOnce(reconciler, request, { ...confirmed, view: again });
   });
   const durationMs = Math.round((performance.now() - startedAt) * 10) / 10;
@@ -164,7 +164,7 @@ async function changeAndRemember(
   const at = new Date().toISOString();
   const view = isCurrent(reconciler, seen)
     ? seen
-    : await look(reconciler, asFetched(seen), selection, overdue);
+    : await look(reconciler, fetchedOf(seen), selection, overdue);
   if (waitsForAnother(readTrial(paths), request) || (view.isClone && !isConfirmed)) return standStill(view);
   const remembrance = await beginRemembering(paths, view.rejectedState, reconciler.log);
   removeLeftovers(strayTemporaries(paths));
@@ -191,7 +191,7 @@ async function changeAndRemember(
   return withStorageProblem(result, remembrance.problem());
 }
 
-function asFetched({ reading }: View): Fetched {
+function fetchedOf({ reading }: View): Fetched {
   return reading.failure === null ? { metadata: reading.metadata } : { failure: reading.failure };
 }
 

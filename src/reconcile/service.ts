@@ -4,6 +4,7 @@
  */
 import { isMarkStep } from '../apply/executors.ts';
 import { AgentError } from '../errors.ts';
+import { dumpLinks } from '../kernel/links.ts';
 import type { Log } from '../log.ts';
 import type { IpAddress, MacAddress } from '../model/net.ts';
 import type { Step } from '../model/plan.ts';
@@ -213,12 +214,23 @@ class ReconcilingService implements Service {
       provider,
       known,
       bringsNews: [...triggers].some(bringsNews),
+      ...(triggers.has('link') ? { expected: this.#newLinks() } : {}),
       longestPauseMs: config.daemon.resyncIntervalMs,
     });
     this.#end.signal.throwIfAborted();
     if (fetched !== known) this.#note(fetched);
     // An answer that says the same is the very same object: nothing is built again.
     return this.#lastFetched() ?? fetched;
+  }
+
+  /** Most likely the metadata lists them by now. */
+  async #newLinks(): Promise<readonly MacAddress[]> {
+    try {
+      return this.#lagTracker.unseen(await dumpLinks(this.#reconciler.applier.kernel.rtnetlink));
+    } catch (error) {
+      if (error instanceof AgentError) return [];
+      throw error;
+    }
   }
 
   /** What is gone by between two readings. */

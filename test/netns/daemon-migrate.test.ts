@@ -5,12 +5,12 @@ import { openLab } from '../lab/open-lab.ts';
 import { coverageOf } from '../lab/presence.ts';
 import { EVERY_SECOND, INTERVAL_MS, inSync, sized } from '../lab/settled.ts';
 import { addressRange } from '../lab/topology.ts';
-import { until } from '../lab/until.ts';
+import { bound, until } from '../lab/until.ts';
 
 const ADDRESSES = addressRange('10.0.1.4', 4);
 const MOVING = '10.0.1.50';
-const ON_BOTH_MS = 2 * INTERVAL_MS + 1_000;
-const ON_NONE_MS = INTERVAL_MS + 1_000;
+const ON_BOTH_MS = bound(2 * INTERVAL_MS + 1_000);
+const ON_NONE_MS = bound(INTERVAL_MS + 1_000);
 const HOSTS = ['vm', 'vm2'];
 
 async function waitForAnswers(lab: Lab, addresses: readonly string[], vm: number): Promise<void> {

@@ -22,7 +22,7 @@ import type { Monitor } from '../lab/monitor.ts';
 import { openLab } from '../lab/open-lab.ts';
 import { sized } from '../lab/settled.ts';
 import { VM_ADDRESS } from '../lab/topology.ts';
-import { until } from '../lab/until.ts';
+import { bound, until } from '../lab/until.ts';
 
 const DOCUMENT = path.join(import.meta.dirname, '../../docs/faults.md');
 /** Set: the document is written instead of compared with. */
@@ -147,7 +147,7 @@ async function tryOne(stage: Stage, phase: Phase, fault: MetadataFault): Promise
   await monitor.stop();
   const lateMs = Math.max(0, ...lines.map(({ at }) => at - endedAt));
   const waitMs = INTERVAL_MS + (fault.retryAfterMs ?? 0);
-  expect(lateMs, `${what}: right again`).toBeLessThanOrEqual(waitMs + 1_000);
+  expect(lateMs, `${what}: right again`).toBeLessThanOrEqual(waitMs + bound(1_000));
   expect(losses(lines, phase, changedAt), what).toEqual([]);
   return { isRightMeanwhile, lateMs, says };
 }

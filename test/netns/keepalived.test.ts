@@ -18,7 +18,7 @@ import type { Lab } from '../lab/lab.ts';
 import { openLab } from '../lab/open-lab.ts';
 import { coverageOf } from '../lab/presence.ts';
 import { alarms, INTERVAL_MS, sized, waitForAddresses } from '../lab/settled.ts';
-import { until } from '../lab/until.ts';
+import { bound, until } from '../lab/until.ts';
 import { countOf, ruleLags } from '../lab/vip-history.ts';
 
 const PAGE = 'keepalived.md';
@@ -28,8 +28,8 @@ const EXCLUDED = '10.0.1.101';
 const HOSTS = ['vm', 'vm2'];
 const FAILOVERS = sized(2, 20);
 const FAULTS_IN_ALL = sized(1, 21);
-const RULE_MS = 1_000;
-const ON_BOTH_MS = 2 * INTERVAL_MS + 1_000;
+const RULE_MS = bound(1_000);
+const ON_BOTH_MS = bound(2 * INTERVAL_MS + 1_000);
 
 /** Whoever has the address answers by its ENI, and nothing is dropped anywhere. */
 async function assertRightNic(lab: Lab, address: string, { eni }: HaVm): Promise<void> {

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { createLookup } from '../../../src/metadata/lookup.ts';
+import { bound } from '../../lab/until.ts';
 
 const NAME = 'metadata.example.com';
 /** A pointer to the question's name, A, IN, TTL of 60 s, four bytes: 10.9.8.7 (RFC 1035, 4.1). */
@@ -69,7 +70,7 @@ test('silence is an error when the timeout is over, and a name without an addres
   const start = performance.now();
   const silent = createLookup({ timeoutMs: 150, hostsFile, servers: [await startNameServer(null)] });
   await expect(look(silent, NAME)).rejects.toThrow();
-  expect(performance.now() - start).toBeLessThan(1000);
+  expect(performance.now() - start).toBeLessThan(bound(1_000));
   const empty = createLookup({ timeoutMs: 60_000, hostsFile, servers: [await startNameServer(0)] });
   await expect(look(empty, NAME)).rejects.toThrow(NAME);
 });
