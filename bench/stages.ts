@@ -68,7 +68,7 @@ interface Tools {
   readonly folder: string;
 }
 
-/** In a namespace of its own: dummy links, of which the first has its address already. */
+/** In a namespace of its own: the ends of cables, of which the first has its address already. */
 async function measure(
   { nics, addresses }: (typeof SIZES)[number],
   repeats: number,
@@ -77,7 +77,8 @@ async function measure(
   await addNamespaces([NAMESPACE]);
   try {
     const links = Array.from({ length: 1 + nics }, (_, nic) => [
-      `link add eth${nic} address ${macOf(nic + 1)} type dummy`,
+      `link add eth${nic} address ${macOf(nic + 1)} type veth peer name port${nic}`,
+      `link set port${nic} up`,
     ]);
     const primary = [
       'link set lo up',

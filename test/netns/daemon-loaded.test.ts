@@ -5,6 +5,7 @@ import path from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { openLab } from '../lab/open-lab.ts';
 import { alarms, EVERY_SECOND, inSync } from '../lab/settled.ts';
+import { until } from '../lab/until.ts';
 
 const ROOT = path.join(import.meta.dirname, '../..');
 
@@ -23,7 +24,11 @@ test('a daemon whose program is gone reads a configuration, starts processes and
   await lab.vm.writeConfig(`${EVERY_SECOND}routing: { forwarded: connmark }\n`);
   const { mac } = await lab.attachEni({ addresses: ['10.0.1.4'] });
   await daemon.waitForStatus(inSync(mac));
-  expect((await lab.vm.run('nft', ['list', 'table', 'inet', 'eni_agent'])).stdout).toContain('eth1');
+  await until({
+    what: 'the connections of eth1 are marked',
+    read: async () => (await lab.vm.tryRun('nft', ['list', 'ruleset'])).stdout,
+    holds: (text) => text.includes('eni_agent') && text.includes('eth1'),
+  });
   expect(alarms(daemon.log())).toEqual([]);
   expect((await daemon.stop()).exitCode).toBe(0);
 });

@@ -16,6 +16,7 @@ import { ANY_WAY, type PrimaryWay } from '../../../src/metadata/primary-way.ts';
 import { createTencentProvider } from '../../../src/metadata/tencent.ts';
 import type { IpAddress } from '../../../src/model/net.ts';
 import type { FaultMode, MetadataServer } from '../../lab/metadata-server.ts';
+import { bound } from '../../lab/until.ts';
 import { ip } from '../builders.ts';
 import { eventually, MODEL, PRIMARY_MAC, startServer } from './fixture.ts';
 
@@ -241,7 +242,7 @@ test('a warm reading of one NIC with ten addresses takes a few milliseconds', as
     times.push(performance.now() - start);
   }
   // The best of them, since the machine may be loaded; a stall of 40 ms, or a request per address, is in all of them.
-  expect(Math.min(...times)).toBeLessThan(30);
+  expect(Math.min(...times)).toBeLessThan(bound(30));
   provider.close();
   await own.close();
 });
