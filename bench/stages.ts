@@ -1,8 +1,9 @@
 /** The stages of a run at several sizes, and beside them a C program that sends the same messages. */
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { execa } from 'execa';
+import { NETWORK_SCRIPTS } from '../src/model/files.ts';
 import { addNamespaces, deleteNamespaces, inNamespace, setUp } from '../test/lab/netns.ts';
 import { sized } from '../test/lab/settled.ts';
 import { macOf } from '../test/unit/builders.ts';
@@ -87,6 +88,8 @@ async function measure(
       `route add default via ${gatewayOf(0)}`,
     ];
     await setUp(NAMESPACE, { ip: [...links.flat(), ...primary] });
+    await mkdir(path.join(folder, NETWORK_SCRIPTS), { recursive: true });
+    await writeFile(path.join(folder, NETWORK_SCRIPTS, 'ifup-eth'), '');
     const args = [nics, addresses, repeats, folder, TEMPLATES, floor].map(String);
     const node = [process.execPath, '--import', 'tsx', INSIDE, ...args];
     const [file, ...rest] = inNamespace(NAMESPACE, node);

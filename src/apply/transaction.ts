@@ -5,7 +5,7 @@ import { AgentError } from '../errors.ts';
 import { explainErrno } from '../kernel/errors.ts';
 import { isSamePlace } from '../kernel/routes.ts';
 import type { Rtnetlink } from '../kernel/socket.ts';
-import type { KernelStep } from '../model/plan.ts';
+import type { KernelStep, StepOf } from '../model/plan.ts';
 import { inverseOf, isAlreadyDone, isRemoval, type KernelQuirks, requestOf } from './executors.ts';
 
 export interface Kernel {
@@ -71,9 +71,8 @@ function isDone(step: KernelStep, errno: number): boolean {
 
 /** Routes that were to be removed later, and whose place a new one took: they are not there any more, either. */
 function notReached(steps: readonly KernelStep[], done: readonly KernelStep[]): readonly KernelStep[] {
-  return steps.filter(
-    (step) => step.kind === 'remove-route' && !done.includes(step) && isExchanged(step, done),
-  );
+  const isReplaced = exchanges(done);
+  return steps.filter((step) => step.kind === 'remove-route' && !done.includes(step) && isReplaced(step));
 }
 
 /** Undoes in reverse order; returns in words what could not be undone. */
@@ -94,18 +93,21 @@ function send(
   makeRequest: typeof requestOf,
   all: readonly KernelStep[],
 ): Promise<readonly number[]> {
+  const isReplacing = exchanges(all);
   return rtnetlink.transact(
-    steps.map((step) =>
-      makeRequest(step, { ...quirks, ...(isExchanged(step, all) ? { replace: true } : {}) }),
-    ),
+    steps.map((step) => makeRequest(step, { ...quirks, ...(isReplacing(step) ? { replace: true } : {}) })),
   );
 }
 
 /** A route that takes the place of one that we remove, or the other way round: one step for the kernel, without a gap. */
-function isExchanged(step: KernelStep, steps: readonly KernelStep[]): boolean {
-  if (step.kind !== 'add-route' && step.kind !== 'remove-route') return false;
-  const opposite = step.kind === 'add-route' ? 'remove-route' : 'add-route';
-  return steps.some((other) => other.kind === opposite && isSamePlace(other.arguments, step.arguments));
+function exchanges(steps: readonly KernelStep[]): (step: KernelStep) => boolean {
+  const added = steps.filter(({ kind }) => kind === 'add-route') as StepOf<'add-route'>[];
+  const removed = steps.filter(({ kind }) => kind === 'remove-route') as StepOf<'remove-route'>[];
+  return (step) => {
+    if (step.kind !== 'add-route' && step.kind !== 'remove-route') return false;
+    const opposite = step.kind === 'add-route' ? removed : added;
+    return opposite.some((other) => isSamePlace(other.arguments, step.arguments));
+  };
 }
 
 /** Somebody else may have undone it before us. */

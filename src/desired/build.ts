@@ -39,6 +39,7 @@ export interface DesiredInput {
 interface Build extends DesiredInput {
   readonly cloudNics: readonly CloudNic[];
   readonly managed: readonly KnownNic[];
+  readonly listedBy: ReadonlyMap<IpAddress, readonly MacAddress[]>;
   readonly slots: ReadonlyMap<MacAddress, SlotChoice>;
   readonly needsPrimaryRouting: boolean;
   /** That the primary's routing is not needed follows from releases, not from what the metadata stopped listing. */
@@ -70,6 +71,7 @@ export function buildDesired(input: DesiredInput): DesiredState {
     ...input,
     cloudNics: joined.nics,
     managed,
+    listedBy: nicsByAddress(managed),
     slots,
     needsPrimaryRouting: needsPrimaryRouting(input, managed, deferrals),
     isEndedByRelease: gone.length === 0 && hasReleasedSecondary(input),
@@ -155,7 +157,8 @@ function attached(nic: KnownNic, build: Build): DesiredInterface {
   const table = config.routing.tableBase + slot;
   const isRouted = nic.role === 'secondary' || build.needsPrimaryRouting;
   const owned = host.state.nics[nic.mac]?.addresses ?? [];
-  const listedElsewhere = addressesOfOthers(nic, build.managed);
+  const isListedElsewhere = (address: IpAddress): boolean =>
+    build.listedBy.get(address)?.some((mac) => mac !== nic.mac) === true;
   build.problems.push(...duplicates(nic));
   const mark = nicMark(nic, build);
   const isInvolved = build.managed.some(({ role }) => role === 'secondary') || addressesToSet(nic).length > 0;
@@ -173,7 +176,7 @@ function attached(nic: KnownNic, build: Build): DesiredInterface {
     excluded: excludedNetworks(nic),
     routes: isRouted ? tableRoutes(nic, { host, config, cloudNics, managed, table }) : [],
     mainRoutes: mainRoutes(nic),
-    rules: isRouted ? nicRules(nic, { table, owned, listedElsewhere, mark }) : [],
+    rules: isRouted ? nicRules(nic, { table, owned, isListedElsewhere, mark }) : [],
     marks: nicMarks(nic, mark),
     sysctls: isInvolved ? nicSysctls(nic, { host, config, cloudNics }) : [],
     files: nic.role === 'secondary' ? renderedFiles(nic, table, build) : null,
@@ -193,9 +196,12 @@ function duplicates(nic: KnownNic): readonly NicProblem[] {
     }));
 }
 
-function addressesOfOthers(nic: KnownNic, managed: readonly KnownNic[]): ReadonlySet<IpAddress> {
-  const others = managed.filter(({ mac }) => mac !== nic.mac);
-  return new Set(others.flatMap((other) => listedAddresses(other).map(({ address }) => address)));
+function nicsByAddress(managed: readonly KnownNic[]): Build['listedBy'] {
+  const listedBy = new Map<IpAddress, readonly MacAddress[]>();
+  for (const nic of managed)
+    for (const { address } of listedAddresses(nic))
+      listedBy.set(address, [...(listedBy.get(address) ?? []), nic.mac]);
+  return listedBy;
 }
 
 function renderedFiles(nic: KnownNic, table: number, build: Build): DesiredFiles | null {

@@ -8,8 +8,8 @@ import { familiesOf } from './routes.ts';
 export interface RuleContext {
   readonly table: number;
   readonly owned: readonly InterfaceAddress[];
-  /** Addresses that the metadata lists on some NIC: a stray copy of one on another NIC gets no rule there. */
-  readonly listedElsewhere: ReadonlySet<IpAddress>;
+  /** Whether another NIC has it listed: a stray copy of it on this one gets no rule here. */
+  readonly isListedElsewhere: (address: IpAddress) => boolean;
   /** Of the connections that come in by the NIC; null when they have none. */
   readonly mark: FirewallMark | null;
 }
@@ -17,7 +17,7 @@ export interface RuleContext {
 /** All rules of a NIC. The primary has no `oif` rule: an unbound look-up that names eth0 must keep finding main. */
 export function nicRules(nic: KnownNic, context: RuleContext): readonly DesiredRule[] {
   const foreign = foreignAddresses(nic, context.owned)
-    .filter((address) => !context.listedElsewhere.has(address))
+    .filter((address) => !context.isListedElsewhere(address))
     .map((address) => fromRule(address, context.table, 'an address that others put on the NIC'));
   return [
     ...fileRules(nic, context.table),

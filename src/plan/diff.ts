@@ -9,11 +9,20 @@ import {
   addFlushedRoutes,
   addMainRoutes,
   addTableRoutes,
+  indexRoutes,
+  type RouteIndex,
   removeMainRoutes,
   removeSupersededRoutes,
   removeTableRoutes,
 } from './routes.ts';
-import { addRules, type RuleWindow, removeMovedRules, removeRules } from './rules.ts';
+import {
+  addRules,
+  indexRules,
+  type RuleIndex,
+  type RuleWindow,
+  removeMovedRules,
+  removeRules,
+} from './rules.ts';
 import { restoringSteps, settingSteps } from './settings.ts';
 
 export interface PlanOptions extends RuleWindow {
@@ -32,8 +41,9 @@ export function planChanges(host: HostState, desired: DesiredState, options: Pla
   const primary = desired.interfaces.filter(({ role }) => role === 'primary');
   const gone = desired.interfaces.filter(({ role, attached }) => role === 'secondary' && !attached);
   const secondaries = desired.interfaces.filter(({ role, attached }) => role === 'secondary' && attached);
-  const setUp = (nic: DesiredInterface): readonly Step[] => additions(nic, desired, host, options);
-  const clear = (nic: DesiredInterface): readonly Step[] => removals(nic, desired, host, options);
+  const world = { all: desired, host, rules: indexRules(host, desired, options), routes: indexRoutes(host) };
+  const setUp = (nic: DesiredInterface): readonly Step[] => additions(nic, world, options);
+  const clear = (nic: DesiredInterface): readonly Step[] => removals(nic, world, options);
   const steps = [
     ...primary.flatMap(setUp),
     ...gone.flatMap(clear),
@@ -43,33 +53,39 @@ export function planChanges(host: HostState, desired: DesiredState, options: Pla
   return { steps, deferrals: desired.deferrals, problems: desired.problems };
 }
 
+/** What the steps of each NIC are made from. */
+interface World {
+  readonly all: DesiredState;
+  readonly host: HostState;
+  readonly rules: RuleIndex;
+  readonly routes: RouteIndex;
+}
+
 /** Marks, link, the table, rules, addresses: an address answers only when its way back is there. */
 function additions(
   nic: DesiredInterface,
-  all: DesiredState,
-  host: HostState,
-  options: PlanOptions,
+  { host, rules, routes }: World,
+  { protocol }: PlanOptions,
 ): readonly Step[] {
   const link = host.links.find(({ index }) => index === nic.linkIndex);
   if (link === undefined) return [];
   return [
     ...addMarks(nic, host),
     ...settingSteps(nic, link),
-    ...addTableRoutes(nic, host, options.protocol),
-    ...removeSupersededRoutes(nic, host),
-    ...removeMovedRules(nic, all, host, options),
-    ...addRules(nic, host, options.protocol),
+    ...addTableRoutes(nic, routes, protocol),
+    ...removeSupersededRoutes(nic, routes),
+    ...removeMovedRules(nic, rules),
+    ...addRules(nic, rules, protocol),
     ...addAddresses(nic, link),
     // Their gateways are neighbours by main's connected route, which comes with the first address.
-    ...addMainRoutes(nic, link, host, options.protocol),
+    ...addMainRoutes(nic, link, { host, routes }, protocol),
   ];
 }
 
 /** In reverse: addresses, rules, routes; what is written down changes last, and not before the kernel does. */
 function removals(
   nic: DesiredInterface,
-  all: DesiredState,
-  host: HostState,
+  { all, host, rules, routes }: World,
   options: PlanOptions,
 ): readonly Step[] {
   const link = host.links.find(({ index }) => index === nic.linkIndex);
@@ -80,13 +96,13 @@ function removals(
     ? []
     : [
         ...removeMarks(nic, all, host, options.forwardedMask),
-        ...removeRules(nic, all, host, options),
-        ...removeTableRoutes(nic, host),
+        ...removeRules(nic, host, rules),
+        ...removeTableRoutes(nic, routes),
       ];
   const kernel = [
     ...(link === undefined ? [] : leavingAddresses(nic, link, host, options)),
     ...(nic.released === 'table' ? table.map(confirmed) : table),
-    ...removeMainRoutes(nic, host),
+    ...removeMainRoutes(nic, host, routes),
     ...(link === undefined ? [] : restoringSteps(nic, link, host)),
   ];
   const isWaiting = kernel.some(({ withdrawal }) => withdrawal);

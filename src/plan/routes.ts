@@ -13,24 +13,37 @@ import type { Step, StepOf } from '../model/plan.ts';
 import { removeAddresses } from './addresses.ts';
 import { makeStep } from './step.ts';
 
+/** By table. */
+export type RouteIndex = ReadonlyMap<number, readonly Route[]>;
+
+export function indexRoutes({ routes }: HostState): RouteIndex {
+  const index = new Map<number, Route[]>();
+  for (const route of routes) {
+    const table = index.get(route.table);
+    if (table === undefined) index.set(route.table, [route]);
+    else table.push(route);
+  }
+  return index;
+}
+
 export function addTableRoutes(
   desired: DesiredInterface,
-  host: HostState,
+  present: RouteIndex,
   protocol: number,
 ): readonly Step[] {
-  return addRoutes(desired.routes, desired, host, protocol);
+  return addRoutes(desired.routes, desired, present, protocol);
 }
 
 /** Not by a NIC whose addresses are all left to others who have set none: the kernel knows no way to the gateway. */
 export function addMainRoutes(
   desired: DesiredInterface,
   link: Link,
-  host: HostState,
+  { host, routes }: { readonly host: HostState; readonly routes: RouteIndex },
   protocol: number,
 ): readonly Step[] {
   const leaving = removeAddresses(desired, link, host);
   const wanted = desired.mainRoutes.filter(({ family }) => hasAddress(family, desired, link, leaving));
-  return addRoutes(wanted, desired, host, protocol);
+  return addRoutes(wanted, desired, routes, protocol);
 }
 
 /** Whether one stays, or is to come. */
@@ -67,11 +80,12 @@ export function addFlushedRoutes(
 function addRoutes(
   wanted: readonly DesiredRoute[],
   desired: DesiredInterface,
-  host: HostState,
+  index: RouteIndex,
   protocol: number,
 ): readonly Step[] {
+  const there = ({ table }: DesiredRoute): readonly Route[] => index.get(table) ?? [];
   return wanted
-    .filter((route) => !host.routes.some((present) => isSameRoute(route, present)))
+    .filter((route) => !there(route).some((present) => isSameRoute(route, present)))
     .map((route) => {
       const where = route.table === MAIN_TABLE ? 'main' : `table ${route.table}`;
       return makeStep(
@@ -79,14 +93,14 @@ function addRoutes(
         desired,
         kernelRoute(route, protocol),
         `${route.reason}, missing in ${where}`,
-        host.routes.some((present) => isHandedToMain(present, route)),
+        there(route).some((present) => isHandedToMain(present, route)),
       );
     });
 }
 
 /** What is in the way of a route that was just added: a better metric would win, so it goes before any address comes. */
-export function removeSupersededRoutes(desired: DesiredInterface, host: HostState): readonly Step[] {
-  return unwantedRoutes(desired, host)
+export function removeSupersededRoutes(desired: DesiredInterface, index: RouteIndex): readonly Step[] {
+  return unwantedRoutes(desired, index)
     .filter((present) => isSuperseded(present, desired))
     .map((present) => {
       const withdrawal = desired.routes.some((route) => isHandedToMain(present, route));
@@ -104,12 +118,12 @@ function isHandedToMain(present: Route, { table, type, destination }: DesiredRou
   );
 }
 
-export function removeTableRoutes(desired: DesiredInterface, host: HostState): readonly Step[] {
+export function removeTableRoutes(desired: DesiredInterface, index: RouteIndex): readonly Step[] {
   const isTableGone = !desired.attached || desired.routes.length === 0;
   const reason = isTableGone
     ? 'nothing needs this table any more'
     : `does not belong in table ${desired.table}`;
-  return unwantedRoutes(desired, host)
+  return unwantedRoutes(desired, index)
     .filter((present) => !isSuperseded(present, desired))
     .map((present) => {
       // A unicast one may be the way to the subnet of a NIC that the metadata does not list any more.
@@ -118,9 +132,9 @@ export function removeTableRoutes(desired: DesiredInterface, host: HostState): r
     });
 }
 
-function unwantedRoutes(desired: DesiredInterface, host: HostState): readonly Route[] {
-  return host.routes
-    .filter((present) => present.table === desired.table && present.type !== 'other')
+function unwantedRoutes(desired: DesiredInterface, index: RouteIndex): readonly Route[] {
+  return (index.get(desired.table) ?? [])
+    .filter(({ type }) => type !== 'other')
     .filter((present) => !desired.routes.some((route) => isSameRoute(route, present)));
 }
 
@@ -128,10 +142,15 @@ function isSuperseded(present: Route, { routes }: DesiredInterface): boolean {
   return routes.some(({ destination }) => destination === present.destination);
 }
 
-export function removeMainRoutes(desired: DesiredInterface, host: HostState): readonly Step[] {
+export function removeMainRoutes(
+  desired: DesiredInterface,
+  host: HostState,
+  index: RouteIndex,
+): readonly Step[] {
   const owned = host.state.nics[desired.mac]?.routes ?? [];
-  return host.routes
-    .filter((present) => present.table === MAIN_TABLE && present.type === 'unicast')
+  if (owned.length === 0) return [];
+  return (index.get(MAIN_TABLE) ?? [])
+    .filter(({ type }) => type === 'unicast')
     .filter((present) =>
       owned.some(({ to, via }) => to === present.destination && leavesBy(present, via, desired)),
     )

@@ -2,6 +2,7 @@
 import type { DesiredInterface, DesiredRule, DesiredState } from '../model/desired.ts';
 import type { HostState, Rule } from '../model/host.ts';
 import { formatMark } from '../model/mark.ts';
+import type { MacAddress } from '../model/net.ts';
 import type { RuleArguments, Step } from '../model/plan.ts';
 import { makeStep } from './step.ts';
 
@@ -17,44 +18,77 @@ export interface RuleWindow {
   readonly slots: number;
 }
 
-export function addRules(desired: DesiredInterface, host: HostState, protocol: number): readonly Step[] {
+/** What is there beside what is wanted, each found without a look at all the others. */
+export interface RuleIndex {
+  /** Where there is a rule; not those that are foreign. */
+  readonly present: ReadonlySet<Place>;
+  /** Those in our window. */
+  readonly byTable: ReadonlyMap<number, readonly Rule[]>;
+  /** Those of another table for what a NIC has now. */
+  readonly movedTo: ReadonlyMap<MacAddress, readonly Rule[]>;
+  readonly moved: ReadonlySet<Rule>;
+}
+
+/** What a rule matches, and its priority and table. */
+type Place = string;
+
+export function indexRules(
+  { rules }: HostState,
+  { interfaces }: DesiredState,
+  window: RuleWindow,
+): RuleIndex {
+  const wanted = new Set(interfaces.flatMap((nic) => nic.rules.map(placeOf)));
+  const claimants = new Map<string, DesiredInterface[]>();
+  for (const nic of interfaces)
+    for (const key of new Set(nic.rules.map(ruleKey))) append(claimants, key, nic);
+  const byTable = new Map<number, Rule[]>();
+  const movedTo = new Map<MacAddress, Rule[]>();
+  const moved = new Set<Rule>();
+  for (const present of rules.filter((rule) => isInWindow(rule, window))) {
+    append(byTable, present.table, present);
+    if (wanted.has(placeOf(present))) continue;
+    for (const { mac, table } of claimants.get(ruleKey(present)) ?? []) {
+      if (table === present.table) continue;
+      append(movedTo, mac, present);
+      moved.add(present);
+    }
+  }
+  const present = new Set(rules.filter(({ foreign }) => !foreign).map(placeOf));
+  return { present, byTable, movedTo, moved };
+}
+
+export function addRules(desired: DesiredInterface, index: RuleIndex, protocol: number): readonly Step[] {
   return desired.rules
-    .filter((rule) => !host.rules.some((present) => !present.foreign && isSameRule(rule, present)))
+    .filter((rule) => !index.present.has(placeOf(rule)))
     .map(({ reason, ...rule }) => makeStep('add-rule', desired, { ...rule, protocol }, `${reason}, missing`));
 }
 
 /** Rules of another table for what this NIC has now: deleted before ours is added, since the lower slot would win. */
-export function removeMovedRules(
-  desired: DesiredInterface,
-  all: DesiredState,
-  host: HostState,
-  window: RuleWindow,
-): readonly Step[] {
-  return host.rules
-    .filter((present) => isInWindow(present, window) && isMovedTo(desired, present, all))
-    .map((present) => makeStep('remove-rule', desired, args(present), `moves to table ${desired.table}`));
+export function removeMovedRules(desired: DesiredInterface, { movedTo }: RuleIndex): readonly Step[] {
+  return (movedTo.get(desired.mac) ?? []).map((present) =>
+    makeStep('remove-rule', desired, args(present), `moves to table ${desired.table}`),
+  );
 }
 
 /** What is not desired at our priority; the second of two equal ones too (kernels before 4.17 take duplicates). */
 export function removeRules(
   desired: DesiredInterface,
-  all: DesiredState,
   host: HostState,
-  window: RuleWindow,
+  { byTable, moved }: RuleIndex,
 ): readonly Step[] {
-  const seen = new Set<string>();
+  const seen = new Set<Place>();
+  const places = new Set(desired.rules.map(placeOf));
   const owned = new Set<string>(
     (host.state.nics[desired.mac]?.addresses ?? []).map(({ address }) => address),
   );
   const wanted = new Set<string>(desired.addresses.map(({ address }) => address));
   const isTableGone = !desired.attached || desired.rules.length === 0;
   const steps: Step[] = [];
-  for (const present of host.rules) {
-    if (present.table !== desired.table || !isInWindow(present, window)) continue;
-    const key = ruleKey(present);
-    const isWanted = desired.rules.some((rule) => isSameRule(rule, present)) && !seen.has(key);
-    seen.add(key);
-    if (isWanted || all.interfaces.some((other) => isMovedTo(other, present, all))) continue;
+  for (const present of byTable.get(desired.table) ?? []) {
+    const place = placeOf(present);
+    const isWanted = places.has(place) && !seen.has(place);
+    seen.add(place);
+    if (isWanted || moved.has(present)) continue;
     const source = present.source?.split('/')[0] ?? '';
     const withdrawal = isTableGone || (owned.has(source) && !wanted.has(source));
     const reason = withdrawal ? 'its address is not listed any more' : 'nothing needs it';
@@ -63,19 +97,14 @@ export function removeRules(
   return steps;
 }
 
-function isMovedTo(desired: DesiredInterface, present: Rule, all: DesiredState): boolean {
-  if (present.table === desired.table) return false;
-  const key = ruleKey(present);
-  const isClaimed = desired.rules.some((rule) => ruleKey(rule) === key);
-  return isClaimed && !all.interfaces.some(({ rules }) => rules.some((rule) => isSameRule(rule, present)));
+function append<Key, Value>(lists: Map<Key, Value[]>, key: Key, value: Value): void {
+  const list = lists.get(key);
+  if (list === undefined) lists.set(key, [value]);
+  else list.push(value);
 }
 
-function isSameRule(desired: DesiredRule, present: Rule): boolean {
-  return (
-    present.table === desired.table &&
-    present.priority === desired.priority &&
-    ruleKey(present) === ruleKey(desired)
-  );
+function placeOf(rule: DesiredRule | Rule): Place {
+  return `${rule.priority} ${rule.table} ${ruleKey(rule)}`;
 }
 
 function ruleKey(rule: Pick<Rule, 'family' | 'source' | 'outputInterface' | 'mark'>): string {

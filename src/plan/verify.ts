@@ -18,6 +18,7 @@ export interface VerifyInput {
 /** One problem for each NIC that has a step left of those that were done. */
 export function verify({ host, desired, done }: VerifyInput, options: PlanOptions): readonly NicProblem[] {
   const remaining = new Set(planChanges(host, desired, options).steps.map(stepKey));
+  if (remaining.size === 0) return [];
   const missing = new Map<MacAddress, Step[]>();
   for (const step of done) {
     if (remaining.has(stepKey(step))) missing.set(step.mac, [...(missing.get(step.mac) ?? []), step]);
