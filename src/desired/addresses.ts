@@ -1,5 +1,6 @@
 /** Which addresses a NIC should have, and which of those it has are nobody's business here. */
 import type { DesiredAddress } from '../model/desired.ts';
+import { oncePer } from '../model/memo.ts';
 import { primaryAddress } from '../model/metadata.ts';
 import {
   type Cidr,
@@ -22,7 +23,7 @@ function isExcluded(nic: CloudNic, address: IpAddress): boolean {
 }
 
 /** Everything that the metadata and the configuration list, less what is excluded; primary first. */
-export function listedAddresses(nic: KnownNic): readonly DesiredAddress[] {
+export const listedAddresses = oncePer((nic: KnownNic): readonly DesiredAddress[] => {
   const listed = new Map<string, DesiredAddress>();
   const seenFamily = new Set<number>();
   const add = (entry: InterfaceAddress, reason: string): void => {
@@ -34,7 +35,7 @@ export function listedAddresses(nic: KnownNic): readonly DesiredAddress[] {
   for (const entry of nic.reading.addresses) add(entry, 'assigned in metadata');
   for (const entry of nic.config.addresses) add(entry, 'listed in the configuration');
   return [...listed.values()];
-}
+});
 
 /** The addresses to be set: all that are listed, except the primary NIC's primary address, which is never touched. */
 export function addressesToSet(nic: KnownNic): readonly DesiredAddress[] {

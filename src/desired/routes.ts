@@ -2,6 +2,7 @@
 import type { Config } from '../model/config.ts';
 import type { DesiredRoute } from '../model/desired.ts';
 import { type HostState, MAIN_TABLE, type Route } from '../model/host.ts';
+import { oncePer } from '../model/memo.ts';
 import { gatewayOf } from '../model/metadata.ts';
 import {
   type Cidr,
@@ -214,9 +215,12 @@ function isThrown(route: Route, nic: KnownNic, cloudLinks: ReadonlySet<number>):
 
 /** That of the metadata first; the configuration may list addresses of others. */
 function ownSubnets(nic: KnownNic, family: Family): readonly Cidr[] {
-  const entries = [...nic.reading.addresses, ...nic.config.addresses];
-  return [...new Set(entries.filter(({ address }) => familyOf(address) === family).map(networkOf))];
+  return subnetsOf(nic).filter((subnet) => familyOf(subnet) === family);
 }
+
+const subnetsOf = oncePer(({ reading, config }: KnownNic): readonly Cidr[] => [
+  ...new Set([...reading.addresses, ...config.addresses].map(networkOf)),
+]);
 
 function gatewayFor(nic: KnownNic, family: Family): IpAddress | null {
   const fromConfig = family === 6 ? nic.config.gateway6 : null;

@@ -21,6 +21,16 @@ export function createMemo(): Memo {
 /** Remembers nothing. */
 export const NO_MEMO: Memo = { of: (_what, _from, make) => make() };
 
+/** What is made of one object alone, made once: for objects that never change. Kept as long as the object is. */
+export function oncePer<Of extends object, Made>(make: (of: Of) => Made): (of: Of) => Made {
+  const known = new WeakMap<Of, { readonly made: Made }>();
+  return (of) => {
+    const entry = known.get(of) ?? { made: make(of) };
+    known.set(of, entry);
+    return entry.made;
+  };
+}
+
 export function isSameList(one: readonly unknown[], other: readonly unknown[]): boolean {
   return one.length === other.length && one.every((item, index) => item === other[index]);
 }

@@ -103,9 +103,9 @@ export function networkOf({ address, prefixLength }: InterfaceAddress): Cidr {
 
 /** The same from an address in network byte order, whose host bits are cleared. */
 export function networkFromBytes(bytes: Uint8Array, prefixLength: number): Cidr {
-  for (let bit = prefixLength; bit < bytes.length * 8; bit += 1) {
-    const index = bit >> 3;
-    bytes[index] = (bytes[index] ?? 0) & ~(0x80 >> (bit & 7));
+  for (const [index, byte] of bytes.entries()) {
+    const kept = Math.min(8, Math.max(0, prefixLength - 8 * index));
+    bytes[index] = byte & (0xff00 >> kept);
   }
   return `${ipFromBytes(bytes)}/${prefixLength}` as Cidr;
 }
