@@ -1,9 +1,22 @@
 /** The program as it is shipped: one file that starts it, and for each command what it alone needs. */
 import path from 'node:path';
-import { build, type Metafile, transform } from 'esbuild';
+import { type BuildOptions, build, type Metafile, transform } from 'esbuild';
 
 const ROOT = path.join(import.meta.dirname, '..');
 const TARGET = 'node20';
+
+const OPTIONS = {
+  absWorkingDir: ROOT,
+  bundle: true,
+  format: 'esm',
+  platform: 'node',
+  target: TARGET,
+  // A native module, with its prebuilt binaries beside it.
+  external: ['netlink'],
+  logLevel: 'warning',
+  metafile: true as const,
+  write: false as const,
+} satisfies BuildOptions;
 
 export interface Bundle {
   /** `dist/…`, and its text. */
@@ -14,25 +27,29 @@ export interface Bundle {
 
 /** As CommonJS, which Node starts in 4 ms less than modules. esbuild splits only modules, so each file is made from one of those. */
 export async function bundle(): Promise<Bundle> {
-  const { outputFiles, metafile } = await build({
-    absWorkingDir: ROOT,
+  const program = await build({
+    ...OPTIONS,
     entryPoints: ['src/cli.ts'],
-    outdir: 'dist',
-    chunkNames: 'chunks/[name]-[hash]',
-    bundle: true,
+    outdir: 'dist/chunks',
+    // A name tells the content: the code cache goes by names.
+    entryNames: '[name]-[hash]',
+    chunkNames: '[name]-[hash]',
     splitting: true,
-    format: 'esm',
-    platform: 'node',
-    target: TARGET,
-    // A native module, with its prebuilt binaries beside it.
-    external: ['netlink'],
-    logLevel: 'warning',
-    metafile: true,
-    write: false,
+    define: { TEMPLATES_FROM_CHUNK: JSON.stringify('../../templates') },
+  });
+  const main = Object.entries(program.metafile.outputs).find(
+    ([, { entryPoint }]) => entryPoint === 'src/cli.ts',
+  );
+  const starters = await build({
+    ...OPTIONS,
+    entryPoints: { cli: 'src/loader.ts', 'make-cache': 'src/make-cache.ts' },
+    outdir: 'dist',
+    define: { MAIN_CHUNK: JSON.stringify(path.relative('dist', main?.[0] ?? '')) },
   });
   const files = new Map([['dist/package.json', '{ "type": "commonjs" }\n']]);
-  for (const file of outputFiles) files.set(path.relative(ROOT, file.path), await asCommonJs(file.text));
-  return { files, inputs: metafile.inputs };
+  for (const file of [...program.outputFiles, ...starters.outputFiles])
+    files.set(path.relative(ROOT, file.path), await asCommonJs(file.text));
+  return { files, inputs: { ...program.metafile.inputs, ...starters.metafile.inputs } };
 }
 
 async function asCommonJs(text: string): Promise<string> {

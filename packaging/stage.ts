@@ -1,6 +1,6 @@
 /** Lays out what goes into the packages, for packaging/eni-agent.spec to put in its places. */
 import { execFileSync } from 'node:child_process';
-import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import pkg from '../package.json' with { type: 'json' };
 import { readCommands } from './commands.ts';
@@ -33,7 +33,10 @@ function stageProgram(folder: string): void {
   // Not a program of its own any more: the shell script starts it.
   const program = readFileSync(path.join(ROOT, 'dist/cli.js'), 'utf8').replace(/^#!.*\n/, '');
   write(path.join(home, 'dist/cli.js'), program);
-  copy('dist/chunks', path.join(home, 'dist/chunks'));
+  copy('dist/make-cache.js', path.join(home, 'dist/make-cache.js'));
+  // Without the code cache, which is that of the Node here: the package makes that of its own where it is installed.
+  for (const name of readdirSync(path.join(ROOT, 'dist/chunks')).filter((each) => each.endsWith('.js')))
+    copy(`dist/chunks/${name}`, path.join(home, 'dist/chunks', name));
   copy('dist/package.json', path.join(home, 'dist/package.json'));
   write(
     path.join(home, 'package.json'),

@@ -1,4 +1,3 @@
-#!/usr/bin/env node
 /** argv → command, exit code; nothing else. */
 import { fileURLToPath } from 'node:url';
 import { CommanderError } from 'commander';
@@ -7,8 +6,15 @@ import { createOutput, printError } from './commands/output.ts';
 import { createProgram } from './commands/program.ts';
 import { AgentError } from './errors.ts';
 
-/** Beside this file's folder, in the sources (src/) as in the bundle (dist/). */
-const TEMPLATE_DIRECTORY = fileURLToPath(new URL('../templates', import.meta.url));
+/** By packaging/bundle.ts: where the templates are from a chunk's folder. */
+declare const TEMPLATES_FROM_CHUNK: string | undefined;
+
+const TEMPLATE_DIRECTORY = fileURLToPath(
+  new URL(
+    typeof TEMPLATES_FROM_CHUNK === 'undefined' ? '../templates' : TEMPLATES_FROM_CHUNK,
+    import.meta.url,
+  ),
+);
 
 async function main(argv: readonly string[]): Promise<number> {
   const output = createOutput(process.stdout, process.env);

@@ -1,6 +1,6 @@
 /** The life of an installed package below a real systemd and udevd, from the RPMs: `npm run package` has built them. As root alone. */
 import { existsSync } from 'node:fs';
-import { copyFile, mkdtemp, readdir, rename, rm } from 'node:fs/promises';
+import { copyFile, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { execa } from 'execa';
@@ -24,6 +24,7 @@ const STATE = '/var/lib/eni-agent/state.json';
 const FILES = '/etc/sysconfig/network-scripts';
 /** What was written to /usr (systemd-as-init.sh). */
 const PROGRAM = '/usr-changes/new/bin/eni-agent';
+const CHUNKS = '/usr-changes/new/lib/eni-agent/dist/chunks';
 const ADDRESSES = ['10.0.1.4', '10.0.1.5'];
 const MAC = macFor('10.0.1.4');
 /** Where the VM finds the packages. */
@@ -71,6 +72,14 @@ async function expectAtWork(manager: ServiceManager, release: string): Promise<v
   expect((await manager.run('rpm', ...DATABASE, '-q', '--qf', '%{RELEASE}\n', '-a')).stdout).toBe(release);
 }
 
+/** What the package makes for the Node that is there. */
+async function expectCodeCache({ vm }: Lab): Promise<void> {
+  const names = await readdir(vm.path(CHUNKS));
+  const chunks = names.filter((name) => name.endsWith('.js'));
+  expect(chunks.length).toBeGreaterThan(20);
+  expect(names.toSorted()).toEqual(chunks.flatMap((name) => [name, `${name}.cache`]).toSorted());
+}
+
 async function mainPid(manager: ServiceManager): Promise<string> {
   return (await manager.show(DAEMON, 'MainPID'))['MainPID'] ?? '';
 }
@@ -97,6 +106,7 @@ test('installed, booted, upgraded, erased and installed again: with a NIC that u
   await vm.writeConfig(EDITED);
   const manager = await installAndReboot(lab);
   await expectAtWork(manager, '1');
+  await expectCodeCache(lab);
 
   await lab.attachEni({ addresses: ADDRESSES });
   await manager.waitForStatus(inSync(MAC));
@@ -115,16 +125,18 @@ test('installed, booted, upgraded, erased and installed again: with a NIC that u
   const monitor = await vm.monitor();
 
   const former = await mainPid(manager);
+  await writeFile(path.join(vm.path(CHUNKS), 'of-the-one-before.js.cache'), '');
   await rpm(manager, '-U', RELEASE_2);
   await manager.waitForStatus(inSync(MAC));
   await expectAtWork(manager, '2');
+  await expectCodeCache(lab);
   expect(await mainPid(manager)).not.toBe(former);
   expect(await network(lab)).toBe(before);
   expect([await vm.readFile(STATE), await vm.readFile(CONFIG)]).toEqual([state, config]);
 
   await rpm(manager, '-e', PACKAGE);
   expect(await activeStates(manager)).toEqual(['inactive', 'inactive']);
-  expect(existsSync(vm.path(PROGRAM))).toBe(false);
+  expect([PROGRAM, CHUNKS].map((file) => existsSync(vm.path(file)))).toEqual([false, false]);
   expect(await network(lab)).toBe(before);
   expect(await vm.readFile(STATE)).toBe(state);
 

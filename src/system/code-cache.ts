@@ -1,0 +1,73 @@
+/**
+ * V8's code cache: what it makes of a file's text, to be read instead of made again at each start. It lies beside the file, and is used only
+ * by the very V8 that wrote it, with the same options; any other one compiles as ever. V8 has no checksum of it, and dies of a wrong byte.
+ * So it is there twice: to compare is a hundredth of what a digest costs, and nothing has to be loaded for it.
+ */
+import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { setFlagsFromString } from 'node:v8';
+import { Script } from 'node:vm';
+
+/** As Node calls a CommonJS module. */
+export type ModuleFunction = (
+  exports: unknown,
+  require: (request: string) => unknown,
+  module: { exports: unknown },
+  filename: string,
+  dirname: string,
+) => void;
+
+const SUFFIX = '.cache';
+
+export function isChunk(name: string): boolean {
+  return name.endsWith('.js');
+}
+
+/** The name of the file that a cache is of; undefined for what is none. */
+export function chunkOfCache(name: string): string | undefined {
+  return /^(.*\.js)\.cache(?:\.new)?$/.exec(name)?.[1];
+}
+
+/** The file as a function. Its name must tell its content: V8 itself compares only lengths. */
+export function compileModule(file: string): ModuleFunction {
+  const cachedData = readCache(file);
+  const script = scriptOf(file, cachedData === undefined ? {} : { cachedData });
+  return script.runInThisContext() as ModuleFunction;
+}
+
+/**
+ * With every function in it, since nobody knows which ones a start will need. Throws what node:fs throws; a cache of before is there then,
+ * or none. Only for a process that does nothing else: it changes an option of V8 for a moment.
+ */
+export function writeCache(file: string): void {
+  setFlagsFromString('--no-lazy');
+  const script = scriptOf(file, {});
+  // The options are part of what the reader compares.
+  setFlagsFromString('--lazy');
+  const temporary = `${file}${SUFFIX}.new`;
+  try {
+    const data = script.createCachedData();
+    writeFileSync(temporary, Buffer.concat([data, data]));
+    renameSync(temporary, `${file}${SUFFIX}`);
+  } catch (error) {
+    rmSync(temporary, { force: true });
+    throw error;
+  }
+}
+
+function scriptOf(file: string, options: { readonly cachedData?: Buffer }): Script {
+  const source = readFileSync(file, 'utf8');
+  // On one line: the lines of a stack trace are those of the file.
+  const wrapped = `(function (exports, require, module, __filename, __dirname) {${source}\n})`;
+  return new Script(wrapped, { filename: file, ...options });
+}
+
+/** undefined when there is none, and for one that is not as it was written. */
+function readCache(file: string): Buffer | undefined {
+  try {
+    const twice = readFileSync(`${file}${SUFFIX}`);
+    const once = twice.subarray(0, twice.length / 2);
+    return once.equals(twice.subarray(twice.length / 2)) ? once : undefined;
+  } catch {
+    return undefined;
+  }
+}
