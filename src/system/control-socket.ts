@@ -2,6 +2,7 @@
 import http from 'node:http';
 import * as v from 'valibot';
 import { AgentError, errorMessage } from '../errors.ts';
+import { claimSocket } from './claim-socket.ts';
 import {
   errorAnswer,
   RECONFIGURE_REQUEST,
@@ -11,7 +12,6 @@ import {
   ROUTES,
   type Route,
 } from './control-protocol.ts';
-import { claimSocket } from './unix-socket.ts';
 
 export interface ControlHandlers {
   status(): Promise<unknown>;

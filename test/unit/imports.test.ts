@@ -35,6 +35,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   reconcile: CONDUCTOR,
   commands: [...CONDUCTOR, 'reconcile', 'config.ts', 'config-schema.ts', 'config-file.ts'],
   'cli.ts': ['commands', 'errors.ts'],
+  'loader.ts': ['system'],
+  'make-cache.ts': ['system'],
 };
 
 const WITHOUT_NODE = ['model', 'desired', 'plan', 'explain', 'errors.ts'];
