@@ -118,8 +118,8 @@ function attachOf(lines: readonly MonitorLine[], { requests, fsyncs, verified }:
   const changes = lines.filter(({ text }) => /^\[(ADDR|ROUTE|RULE)\]/.test(text) && !text.includes('::'));
   const from = link?.at ?? Number.NaN;
   const last = changes.at(-1)?.at ?? Number.NaN;
-  // A run before may have tidied up after the detach.
-  const to = verified.find((at) => at > last) ?? Number.NaN;
+  const to = verified.findLast((at) => at > from) ?? Number.NaN;
+  if (!(to > last)) throw new Error(`an attach that did not verify: ${JSON.stringify({ from, last, verified })}`);
   const clip = (spans: readonly Span[]): readonly Span[] =>
     spans.map((span) => ({ from: Math.max(span.from, from), to: Math.min(span.to, to) }));
   const metadata = covered(clip(requests));
