@@ -1,5 +1,5 @@
 /** One more private IP for a NIC that has some: from the bell (the operator's, as at an interval) to the address in the kernel. */
-import { utimes } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import type { Lab } from '../test/lab/lab.ts';
 import { inSync } from '../test/lab/settled.ts';
 import { addressRange } from '../test/lab/topology.ts';
@@ -24,7 +24,7 @@ async function measureWith(lab: Lab, others: number): Promise<readonly number[]>
     const monitor = await lab.vm.monitor();
     await lab.assignAddress(mac, address);
     const from = performance.timeOrigin + performance.now();
-    await utimes(lab.vm.path('/run/eni-agent/wake'), new Date(), new Date());
+    await writeFile(lab.vm.path('/run/eni-agent/wake'), '');
     const line = await until({
       what: `${address} is there`,
       read: () =>
