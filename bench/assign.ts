@@ -6,7 +6,10 @@ import { addressRange } from '../test/lab/topology.ts';
 import { until } from '../test/lab/until.ts';
 import { REPEATS, type Row, row } from './sample.ts';
 
-const OTHERS = [1, 30];
+/** An ENI has so many addresses at most. */
+const MOST = 30;
+/** At first; one more with each sample. */
+const OTHERS = [1, MOST - REPEATS];
 
 export async function measureAssign(lab: Lab): Promise<readonly Row[]> {
   const rows: Row[] = [];

@@ -1,5 +1,6 @@
 /** Routes: our table holds what is desired and nothing else; of main only what the state file says we added. */
 import type { DesiredInterface, DesiredRoute } from '../model/desired.ts';
+import { grouped } from '../model/grouped.ts';
 import {
   type HostState,
   type Link,
@@ -13,17 +14,18 @@ import type { Step, StepOf } from '../model/plan.ts';
 import { removeAddresses } from './addresses.ts';
 import { makeStep } from './step.ts';
 
-/** By table. */
-export type RouteIndex = ReadonlyMap<number, readonly Route[]>;
+/** What is there, found without a look at all the others. */
+export interface RouteIndex {
+  readonly byTable: ReadonlyMap<number, readonly Route[]>;
+  readonly byPlace: ReadonlyMap<string, readonly Route[]>;
+}
 
 export function indexRoutes({ routes }: HostState): RouteIndex {
-  const index = new Map<number, Route[]>();
-  for (const route of routes) {
-    const table = index.get(route.table);
-    if (table === undefined) index.set(route.table, [route]);
-    else table.push(route);
-  }
-  return index;
+  return { byTable: grouped(routes, ({ table }) => table), byPlace: grouped(routes, placeOf) };
+}
+
+function placeOf({ table, destination }: Pick<Route, 'table' | 'destination'>): string {
+  return `${table} ${destination}`;
 }
 
 export function addTableRoutes(
@@ -83,7 +85,7 @@ function addRoutes(
   index: RouteIndex,
   protocol: number,
 ): readonly Step[] {
-  const there = ({ table }: DesiredRoute): readonly Route[] => index.get(table) ?? [];
+  const there = (route: DesiredRoute): readonly Route[] => index.byPlace.get(placeOf(route)) ?? [];
   return wanted
     .filter((route) => !there(route).some((present) => isSameRoute(route, present)))
     .map((route) => {
@@ -133,9 +135,10 @@ export function removeTableRoutes(desired: DesiredInterface, index: RouteIndex):
 }
 
 function unwantedRoutes(desired: DesiredInterface, index: RouteIndex): readonly Route[] {
-  return (index.get(desired.table) ?? [])
+  const wanted = grouped(desired.routes, placeOf);
+  return (index.byTable.get(desired.table) ?? [])
     .filter(({ type }) => type !== 'other')
-    .filter((present) => !desired.routes.some((route) => isSameRoute(route, present)));
+    .filter((present) => !wanted.get(placeOf(present))?.some((route) => isSameRoute(route, present)));
 }
 
 function isSuperseded(present: Route, { routes }: DesiredInterface): boolean {
@@ -149,7 +152,7 @@ export function removeMainRoutes(
 ): readonly Step[] {
   const owned = host.state.nics[desired.mac]?.routes ?? [];
   if (owned.length === 0) return [];
-  return (index.get(MAIN_TABLE) ?? [])
+  return (index.byTable.get(MAIN_TABLE) ?? [])
     .filter(({ type }) => type === 'unicast')
     .filter((present) =>
       owned.some(({ to, via }) => to === present.destination && leavesBy(present, via, desired)),

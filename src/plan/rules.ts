@@ -1,5 +1,6 @@
 /** Rules: at our priority, in our table, exactly those that are desired, each once. */
 import type { DesiredInterface, DesiredRule, DesiredState } from '../model/desired.ts';
+import { grouped } from '../model/grouped.ts';
 import type { HostState, Rule } from '../model/host.ts';
 import { formatMark } from '../model/mark.ts';
 import type { MacAddress } from '../model/net.ts';
@@ -25,7 +26,7 @@ export interface RuleIndex {
   /** Those in our window. */
   readonly byTable: ReadonlyMap<number, readonly Rule[]>;
   /** Those of another table for what a NIC has now. */
-  readonly movedTo: ReadonlyMap<MacAddress, readonly Rule[]>;
+  readonly movedTo: ReadonlyMap<MacAddress, readonly { readonly rule: Rule }[]>;
   readonly moved: ReadonlySet<Rule>;
 }
 
@@ -38,23 +39,21 @@ export function indexRules(
   window: RuleWindow,
 ): RuleIndex {
   const wanted = new Set(interfaces.flatMap((nic) => nic.rules.map(placeOf)));
-  const claimants = new Map<string, DesiredInterface[]>();
-  for (const nic of interfaces)
-    for (const key of new Set(nic.rules.map(ruleKey))) append(claimants, key, nic);
-  const byTable = new Map<number, Rule[]>();
-  const movedTo = new Map<MacAddress, Rule[]>();
-  const moved = new Set<Rule>();
-  for (const present of rules.filter((rule) => isInWindow(rule, window))) {
-    append(byTable, present.table, present);
-    if (wanted.has(placeOf(present))) continue;
-    for (const { mac, table } of claimants.get(ruleKey(present)) ?? []) {
-      if (table === present.table) continue;
-      append(movedTo, mac, present);
-      moved.add(present);
-    }
-  }
-  const present = new Set(rules.filter(({ foreign }) => !foreign).map(placeOf));
-  return { present, byTable, movedTo, moved };
+  const claims = interfaces.flatMap((nic) =>
+    [...new Set(nic.rules.map(ruleKey))].map((key) => ({ key, mac: nic.mac, table: nic.table })),
+  );
+  const claimants = grouped(claims, ({ key }) => key);
+  const ours = rules.filter((rule) => isInWindow(rule, window));
+  const moves = ours
+    .filter((rule) => !wanted.has(placeOf(rule)))
+    .flatMap((rule) => (claimants.get(ruleKey(rule)) ?? []).map(({ mac, table }) => ({ rule, mac, table })))
+    .filter(({ rule, table }) => table !== rule.table);
+  return {
+    present: new Set(rules.filter(({ foreign }) => !foreign).map(placeOf)),
+    byTable: grouped(ours, ({ table }) => table),
+    movedTo: grouped(moves, ({ mac }) => mac),
+    moved: new Set(moves.map(({ rule }) => rule)),
+  };
 }
 
 export function addRules(desired: DesiredInterface, index: RuleIndex, protocol: number): readonly Step[] {
@@ -65,8 +64,8 @@ export function addRules(desired: DesiredInterface, index: RuleIndex, protocol: 
 
 /** Rules of another table for what this NIC has now: deleted before ours is added, since the lower slot would win. */
 export function removeMovedRules(desired: DesiredInterface, { movedTo }: RuleIndex): readonly Step[] {
-  return (movedTo.get(desired.mac) ?? []).map((present) =>
-    makeStep('remove-rule', desired, args(present), `moves to table ${desired.table}`),
+  return (movedTo.get(desired.mac) ?? []).map(({ rule }) =>
+    makeStep('remove-rule', desired, args(rule), `moves to table ${desired.table}`),
   );
 }
 
@@ -95,12 +94,6 @@ export function removeRules(
     steps.push(makeStep('remove-rule', desired, args(present), reason, withdrawal));
   }
   return steps;
-}
-
-function append<Key, Value>(lists: Map<Key, Value[]>, key: Key, value: Value): void {
-  const list = lists.get(key);
-  if (list === undefined) lists.set(key, [value]);
-  else list.push(value);
 }
 
 function placeOf(rule: DesiredRule | Rule): Place {
