@@ -119,7 +119,8 @@ function attachOf(lines: readonly MonitorLine[], { requests, fsyncs, verified }:
   const from = link?.at ?? Number.NaN;
   const last = changes.at(-1)?.at ?? Number.NaN;
   const to = verified.findLast((at) => at > from) ?? Number.NaN;
-  if (!(to > last)) throw new Error(`an attach that did not verify: ${JSON.stringify({ from, last, verified })}`);
+  if (!(to > last))
+    throw new Error(`an attach that did not verify: ${JSON.stringify({ from, last, verified })}`);
   const clip = (spans: readonly Span[]): readonly Span[] =>
     spans.map((span) => ({ from: Math.max(span.from, from), to: Math.min(span.to, to) }));
   const metadata = covered(clip(requests));
