@@ -21,11 +21,11 @@ const OPTIONS = {
 /** commander can run subcommands that are programs of their own. Ours are none, and to load what it would start them by takes a tenth of a start. */
 const withoutSubprograms: Plugin = {
   name: 'without-subprograms',
-  setup: ({ onResolve, onLoad }) => {
-    onResolve({ filter: /^node:child_process$/ }, ({ importer }) =>
+  setup: (bundler) => {
+    bundler.onResolve({ filter: /^node:child_process$/ }, ({ importer }) =>
       importer.includes('/node_modules/commander/') ? { path: 'nothing', namespace: 'nothing' } : undefined,
     );
-    onLoad({ filter: /.*/, namespace: 'nothing' }, () => ({ contents: '' }));
+    bundler.onLoad({ filter: /.*/, namespace: 'nothing' }, () => ({ contents: '' }));
   },
 };
 

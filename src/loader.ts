@@ -8,20 +8,20 @@ import { compileModule } from './system/code-cache.ts';
 /** By packaging/bundle.ts: the chunk that is src/cli.ts. */
 declare const MAIN_CHUNK: string;
 
-const require = createRequire(import.meta.url);
+const requireOther = createRequire(import.meta.url);
 const loaded = new Map<string, { exports: unknown }>();
 
 /** Chunks name each other by relative paths; anything else is Node's, or a package's. */
 function load(file: string): unknown {
   const known = loaded.get(file);
   if (known !== undefined) return known.exports;
-  const module = { exports: {} };
-  loaded.set(file, module);
+  const made = { exports: {} };
+  loaded.set(file, made);
   const folder = path.dirname(file);
   const requireFrom = (request: string): unknown =>
-    request.startsWith('.') ? load(path.join(folder, request)) : require(request);
-  compileModule(file)(module.exports, requireFrom, module, file, folder);
-  return module.exports;
+    request.startsWith('.') ? load(path.join(folder, request)) : requireOther(request);
+  compileModule(file)(made.exports, requireFrom, made, file, folder);
+  return made.exports;
 }
 
 load(path.join(path.dirname(fileURLToPath(import.meta.url)), MAIN_CHUNK));

@@ -57,10 +57,8 @@ export function buildDesired(input: DesiredInput): DesiredState {
   const candidates = joined.nics.filter(
     (nic): nic is KnownNic => nic.reading !== null && !putOff.has(nic.mac),
   );
-  const slots = chooseSlots(candidates, host, {
-    tableBase: config.routing.tableBase,
-    protocol: config.routing.protocol,
-  });
+  const { tableBase, protocol } = config.routing;
+  const slots = chooseSlots(candidates, host, { tableBase, protocol });
   const left = candidates.flatMap((nic) => leftAlone(nic, input, slots));
   const leftMacs = new Set(left.map(({ mac }) => mac));
   const managed = candidates.filter(({ mac }) => !leftMacs.has(mac));

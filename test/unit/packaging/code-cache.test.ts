@@ -73,11 +73,11 @@ describe('the program starts as ever', () => {
 test('an error says which line of the file it is in', async () => {
   const file = path.join(home, 'thrower.js');
   await writeFile(file, '\nmodule.exports = () => {\n  throw new Error("here");\n};\n');
-  const module = { exports: (): unknown => undefined };
-  compileModule(file)(module.exports, () => undefined, module, file, home);
-  expect(module.exports).toThrow('here');
+  const made = { exports: (): unknown => undefined };
+  compileModule(file)(made.exports, () => undefined, made, file, home);
+  expect(made.exports).toThrow('here');
   try {
-    module.exports();
+    made.exports();
   } catch (error) {
     expect((error as Error).stack).toContain(`${file}:3:`);
   }
