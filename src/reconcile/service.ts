@@ -30,6 +30,8 @@ import { createUnclaimedNics } from './unclaimed.ts';
 /** While the metadata lags behind the links it is asked this often (ARCHITECTURE); so is for an answer that is to be confirmed. */
 const NEWS_INTERVAL_MS = ANSWER_INTERVAL_MS;
 const UDEV_POLL_MS = 200;
+/** Of the links that came at once: a container engine brings many, and none of them is an ENI. */
+const MOST_EXPECTED = 4;
 /** A change that nobody confirmed is rolled back by its guardian; so much later it is ours to do. */
 const GUARDIAN_LEAD_MS = 1_000;
 
@@ -226,7 +228,8 @@ class ReconcilingService implements Service {
   /** Most likely the metadata lists them by now. */
   async #newLinks(): Promise<readonly MacAddress[]> {
     try {
-      return this.#lagTracker.unseen(await dumpLinks(this.#reconciler.applier.kernel.rtnetlink));
+      const links = await dumpLinks(this.#reconciler.applier.kernel.rtnetlink);
+      return this.#lagTracker.unseen(links).slice(0, MOST_EXPECTED);
     } catch (error) {
       if (error instanceof AgentError) return [];
       throw error;

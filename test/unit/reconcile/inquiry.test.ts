@@ -4,7 +4,7 @@ import type { MetadataProvider } from '../../../src/metadata/provider.ts';
 import type { InstanceMetadata } from '../../../src/model/metadata.ts';
 import { createInquiry } from '../../../src/reconcile/inquiry.ts';
 import type { Fetched } from '../../../src/reconcile/reading.ts';
-import { eni, instance } from '../builders.ts';
+import { eni, instance, macOf } from '../builders.ts';
 
 const ANSWER = instance([eni(1, '10.0.0.4/24', '10.0.0.1')]);
 const EARLIER = { metadata: ANSWER };
@@ -73,6 +73,20 @@ test('whoever rings meanwhile is asked for once more', async () => {
   const before = rung();
   await ask(EARLIER);
   expect(rung()).toBe(before + 1);
+});
+
+test('whom the caller expects to be new the provider is told', async () => {
+  const told: unknown[] = [];
+  const refresh = async (expected: unknown): Promise<InstanceMetadata> => {
+    told.push(await expected);
+    return ANSWER;
+  };
+  const provider = { refresh, retryAfterMs: () => 0 } as unknown as MetadataProvider;
+  const question = { provider, known: null, bringsNews: true, longestPauseMs: INTERVAL_MS };
+  const inquiry = createInquiry(() => undefined);
+  await inquiry.ask({ ...question, expected: Promise.resolve([macOf(2)]) });
+  await inquiry.ask(question);
+  expect(told).toEqual([[macOf(2)], undefined]);
 });
 
 test('the answer of a provider that is none any more is dropped', async () => {

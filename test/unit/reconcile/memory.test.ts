@@ -147,6 +147,16 @@ describe('a link that the metadata does not list', () => {
     expect(tracker.update([eth0, port], ONE, 1000).newcomers).toEqual(new Set());
   });
 
+  test('is unseen until the next look, unless it can be no ENI', () => {
+    const tracker = createLagTracker();
+    tracker.update([eth0], ONE, 0);
+    const port = { ...link(7, 'veth7'), masterIndex: 20 };
+    const vlan = { ...link(8, 'eth0.100'), lowerIndex: 2 };
+    expect(tracker.unseen([eth0, eth1, port, vlan])).toEqual([macOf(2)]);
+    tracker.update([eth0, eth1, port, vlan], ONE, 1000);
+    expect(tracker.unseen([eth0, eth1, port, vlan])).toEqual([]);
+  });
+
   test('is new again when it comes back', () => {
     const tracker = createLagTracker();
     tracker.update([eth0, eth1], ONE, 0);
