@@ -11,6 +11,7 @@ import { createLab, type Lab } from '../test/lab/lab.ts';
 import { measureAssign } from './assign.ts';
 import { measureAttach } from './attach.ts';
 import { measureCold } from './cold.ts';
+import { measurePeers } from './peers.ts';
 import { plot } from './plot.ts';
 import { type Row, table } from './sample.ts';
 import { linesOf, measureStages, type Sized } from './stages.ts';
@@ -27,7 +28,11 @@ async function main(): Promise<void> {
   try {
     const actorBundle = await bundleActor(folder);
     const rows: Row[] = [];
-    for (const measure of [measureAttach, measureAssign, measureCold, measureSteady])
+    const [floor, attach, ...parts] = await inLab(actorBundle, measureAttach);
+    if (floor === undefined || attach === undefined) throw new Error('measuring an attach: no rows');
+    rows.push(floor, attach, ...parts);
+    rows.push(...(await inLab(actorBundle, (lab) => measurePeers(lab, attach))));
+    for (const measure of [measureAssign, measureCold, measureSteady])
       rows.push(...(await inLab(actorBundle, measure)));
     const { sizes, rows: stages } = await measureStages();
     await tell([...rows, ...stages], sizes);

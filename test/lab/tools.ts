@@ -56,7 +56,7 @@ export interface MissingTool {
 }
 
 /** Its file, undefined when it is not there. */
-export function findTool(tool: Tool): string | undefined {
+export function findTool(tool: string): string | undefined {
   const files = (process.env['PATH'] ?? '').split(':').map((folder) => path.join(folder, tool));
   return files.find((file) => isExecutable(file));
 }
