@@ -190,6 +190,14 @@ describe('the diff', () => {
     expect(rulesOf(after.host, 21_001)).toEqual(expect.arrayContaining(RULES));
   });
 
+  test('adds its rule beside one that is more than its own in the same place', () => {
+    const foreign = { ...rule(RULES[0] ?? ''), foreign: true };
+    const routes = [SUBNET, DEFAULT, NEIGHBOUR, REFUSAL];
+    const world = worldOf({ routes, rules: RULES.slice(1) });
+    const host = { ...world.host, rules: [...world.host.rules, foreign] };
+    expect(stepsOf({ ...world, host })).toEqual([expect.stringContaining(`+ rule ${RULES[0]}`)]);
+  });
+
   test('takes a default whose better leftover is gone before any address needs it', () => {
     const links = [LINKS[0] ?? link(1, 'eth0'), link(2, 'eth1')];
     const routes = [`${DEFAULT} metric 100`, 'default via 10.0.1.9 dev eth1 table 21001'];
@@ -259,9 +267,19 @@ describe('a second run has nothing to do', () => {
       },
     ],
     ['after an address moved from one NIC to another of its subnet', movedAddress()],
+    ['after a virtual address that two NICs have', sharedVip()],
   ])('%s', (_, world) => {
     expect(stepsOf(runOnce(world))).toEqual([]);
   });
+
+  /** Each has a rule for it: neither is the other's that moved. */
+  function sharedVip(): World {
+    const links = ['10.0.0.4/24', '10.0.1.4/24 10.0.0.100/32', '10.0.2.4/24 10.0.0.100/32'].map(
+      (addresses, index) => link(index + 1, `eth${index}`, { addresses }),
+    );
+    const secondaries = [eni(2, '10.0.1.4/24', '10.0.1.1'), eni(3, '10.0.2.4/24', '10.0.2.1')];
+    return { metadata: instance([PRIMARY, ...secondaries]), host: hostOf({ links }), config: configOf() };
+  }
 
   function movedAddress(): World {
     const gateway = '10.0.1.1';
