@@ -1,9 +1,12 @@
 /**
  * V8's code cache: what it makes of a file's text, to be read instead of made again at each start. It lies beside the file, and is used only
- * by the very V8 that wrote it, with the same options; any other one compiles as ever. V8 has no checksum of it, and dies of a wrong byte.
- * So it is there twice: to compare is a hundredth of what a digest costs, and nothing has to be loaded for it.
+ * by the very program that wrote it, with the same options; any other one compiles as ever.
+ *
+ * V8 itself looks at its version, its options and the length of the text, and dies of a wrong byte. So it is there twice, and both have to be
+ * equal: to compare is a hundredth of what a digest costs, and nothing has to be loaded for it. And it ends with which Node wrote it, since one
+ * version is built in many ways, and a distribution builds it anew.
  */
-import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { setFlagsFromString } from 'node:v8';
 import { Script } from 'node:vm';
 
@@ -45,8 +48,8 @@ export function writeCache(file: string): void {
   setFlagsFromString('--lazy');
   const temporary = `${file}${SUFFIX}.new`;
   try {
-    const data = script.createCachedData();
-    writeFileSync(temporary, Buffer.concat([data, data]));
+    const once = [script.createCachedData(), describeNode()];
+    writeFileSync(temporary, Buffer.concat([...once, ...once]));
     renameSync(temporary, `${file}${SUFFIX}`);
   } catch (error) {
     rmSync(temporary, { force: true });
@@ -61,13 +64,22 @@ function scriptOf(file: string, options: { readonly cachedData?: Buffer }): Scri
   return new Script(wrapped, { filename: file, ...options });
 }
 
-/** undefined when there is none, and for one that is not as it was written. */
+/** undefined when there is none, and for one that is not as it was written, or was written by another Node. */
 function readCache(file: string): Buffer | undefined {
   try {
     const twice = readFileSync(`${file}${SUFFIX}`);
     const once = twice.subarray(0, twice.length / 2);
-    return once.equals(twice.subarray(twice.length / 2)) ? once : undefined;
+    const writer = describeNode();
+    const end = once.length - writer.length;
+    const isWhole = once.equals(twice.subarray(twice.length / 2));
+    return isWhole && once.subarray(Math.max(0, end)).equals(writer) ? once.subarray(0, end) : undefined;
   } catch {
     return undefined;
   }
+}
+
+/** The very executable: another build of the same version has another size, or another age. */
+function describeNode(): Buffer {
+  const { size, mtimeMs } = statSync(process.execPath);
+  return Buffer.from(`${process.version} ${process.arch} ${size} ${mtimeMs}`);
 }

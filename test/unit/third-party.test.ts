@@ -1,5 +1,5 @@
 /** What of others is in the package that `npm pack` makes, against the lock file, the bundle and docs/third-party.md. */
-import { cp, mkdtemp, readFile, rm, symlink } from 'node:fs/promises';
+import { cp, mkdtemp, readdir, readFile, rm, symlink } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { execa } from 'execa';
@@ -92,6 +92,12 @@ test('the SBOM lists what production needs, all of it and nothing else, each wit
   );
   expect(metadata.component).toEqual({ name, version });
   expect(components.map((one) => one['bom-ref']).toSorted()).toEqual(await productionTree());
+});
+
+test('the code cache of the Node that packs it is not in it', async () => {
+  const chunks = await readdir(path.join(folder, 'package/dist/chunks'));
+  expect(chunks.length).toBeGreaterThan(20);
+  expect(chunks.filter((name) => !name.endsWith('.js'))).toEqual([]);
 });
 
 test('every package whose code is in the bundle is in the SBOM', async () => {

@@ -37,10 +37,15 @@ test('the build has made one for each chunk, and this Node takes it', async () =
     const file = cache.replace(/\.cache$/, '');
     const twice = await readFile(cache);
     const source = `(function (exports, require, module, __filename, __dirname) {${await readFile(file, 'utf8')}\n})`;
-    const script = new Script(source, { filename: file, cachedData: twice.subarray(0, twice.length / 2) });
+    const script = new Script(source, { filename: file, cachedData: twice.subarray(0, writerIn(twice)) });
     expect(script.cachedDataRejected, file).toBe(false);
   }
 });
+
+/** Where the first of two begins to say which Node wrote it. */
+function writerIn(twice: Buffer): number {
+  return twice.subarray(0, twice.length / 2).lastIndexOf(`${process.version} ${process.arch} `);
+}
 
 describe('the program starts as ever', () => {
   test.each<[string, (file: string) => Promise<void>]>([
@@ -57,17 +62,37 @@ describe('the program starts as ever', () => {
     ],
     ['has lost all of them', (file) => change(file, (bytes) => bytes.fill(0))],
     ['is something else', (file) => writeFile(file, 'not a cache, not a cache')],
+    // V8 would take it, and die of it.
+    ['is whole and was written by another Node', (file) => change(file, asOfAnotherNode)],
   ])('when a cache %s', async (_, spoil) => {
     const expected = await start();
     for (const file of await caches()) await spoil(file);
     expect(await start()).toBe(expected);
   });
 
+  function asOfAnotherNode(bytes: Buffer): void {
+    for (const from of [0, bytes.length / 2]) {
+      bytes.fill(0x55, from + (bytes.length >> 2), from + (bytes.length >> 2) + 1);
+      bytes.fill('x', from + writerIn(bytes), from + writerIn(bytes) + 1);
+    }
+  }
+
   async function change(file: string, by: (bytes: Buffer) => unknown): Promise<void> {
     const bytes = await readFile(file);
     by(bytes);
     await writeFile(file, bytes);
   }
+});
+
+test('where it cannot be made it is said in one line', async () => {
+  await rm(path.join(home, 'dist/chunks'), { recursive: true });
+  const { exitCode, stderr } = await execa(process.execPath, [`${home}/dist/make-cache.js`], {
+    reject: false,
+  });
+  expect(exitCode).toBe(1);
+  expect(stderr).toMatch(
+    /^eni-agent: making the code cache in .*chunks: ENOENT.*; run as root\. Without it .* starts slower$/,
+  );
 });
 
 test('an error says which line of the file it is in', async () => {
