@@ -3,6 +3,8 @@
  * and believed if it says the same. One wrong gateway of the primary NIC, in one reading, would lead the agent's own questions into the
  * void, and nobody would ever tell it the right one.
  */
+
+import { oncePer } from '../model/memo.ts';
 import { type InstanceMetadata, type NicMetadata, primaryAddress } from '../model/metadata.ts';
 import { formatInterfaceAddress, type MacAddress } from '../model/net.ts';
 
@@ -51,7 +53,7 @@ export function createLifelong(recall: () => InstanceMetadata | undefined): Life
 }
 
 /** Of IPv4, the only family that a cloud's metadata has so far. */
-function lifeOf(nic: NicMetadata): string {
+const lifeOf = oncePer((nic: NicMetadata): string => {
   const primary = primaryAddress(nic, 4);
   return `${primary === undefined ? 'no address' : formatInterfaceAddress(primary)} via ${nic.gateway ?? 'no gateway'}`;
-}
+});

@@ -3,7 +3,6 @@
  * neighbour or a zeroconf script brought would let whoever is at its end give the VM any address. Which NIC is the primary is known from
  * the last good answer; before the first one there is nothing to compare with.
  */
-import { isDeepStrictEqual } from 'node:util';
 import { AgentError } from '../errors.ts';
 import { dumpLinks } from '../kernel/links.ts';
 import { lookUp } from '../kernel/lookup.ts';
@@ -62,10 +61,16 @@ export function createPrimaryWay(
 ): PrimaryWay {
   let primary: Primary | undefined;
   let isRecalled = false;
-  let latest: Path | undefined;
+  let latest: (Ends & { readonly path: Path | undefined }) | undefined;
   let last:
     | { readonly path: Path; readonly at: number; readonly doubt: Promise<string | undefined> }
     | undefined;
+  /** The very same path for the same ends: there are dozens of answers over one connection. */
+  const pathOf = ({ localAddress, remoteAddress }: Ends): Path | undefined => {
+    if (latest?.localAddress !== localAddress || latest?.remoteAddress !== remoteAddress)
+      latest = { localAddress, remoteAddress, path: pathBetween({ localAddress, remoteAddress }) };
+    return latest?.path;
+  };
   const known = (): Primary | undefined => {
     if (!isRecalled) primary ??= primaryOf(recall());
     isRecalled = true;
@@ -77,19 +82,18 @@ export function createPrimaryWay(
       if (primary !== undefined) primary = { mac: primary.mac, address: undefined };
     },
     doubt: async (ends) => {
-      const path = pathBetween(ends);
-      latest = path;
+      const path = pathOf(ends);
       const mac = known()?.mac;
       if (mac === undefined || path === undefined) return undefined;
       const at = performance.now();
-      if (last === undefined || !isDeepStrictEqual(last.path, path) || at - last.at > FRESH_MS)
+      if (last?.path !== path || at - last.at > FRESH_MS)
         last = { path, at, doubt: findDetour(rtnetlink, mac, path) };
       return last.doubt;
     },
     misnamed: async (answer) =>
-      known()?.mac === answer.primaryMac || latest === undefined
+      known()?.mac === answer.primaryMac || latest?.path === undefined
         ? undefined
-        : findMisnaming(rtnetlink, answer, latest),
+        : findMisnaming(rtnetlink, answer, latest.path),
     learn: (answer) => {
       isRecalled = true;
       primary = primaryOf(answer);

@@ -14,7 +14,7 @@ export interface MetadataProvider {
   fetch(): Promise<InstanceMetadata>;
   /**
    * The same, and cheaper: asks for the ENIs and their addresses, but for what an ENI keeps for life (its primary address, its subnet, its
-   * gateway; docs/decisions/0021) only each sixth time, after a failure, and where addresses have changed.
+   * gateway; docs/decisions/0021) only each thirtieth time, after a failure, and where addresses have changed.
    * `expected`: ENIs that may be new. They are asked for while the answer is still under way that says which there are; the result is the
    * same without. Never rejects.
    */

@@ -1,5 +1,6 @@
 /** One reading of Tencent's metadata at one endpoint. */
 import { AgentError, type ErrorCode } from '../errors.ts';
+import { isSameList } from '../model/memo.ts';
 import {
   type InstanceMetadata,
   type InvalidNic,
@@ -40,7 +41,7 @@ export interface Source {
   readonly timeoutMs: number;
 }
 
-/** What makes a reading cheaper or faster, and its result no other. */
+/** What makes a reading cheaper or faster, and its result no other: `known` itself, when nothing has changed. */
 export interface Hints {
   /** Asked for are the ENIs and their addresses alone, and the rest of those that are new or have other ones. */
   readonly known?: InstanceMetadata | undefined;
@@ -77,7 +78,8 @@ async function readEndpoint(
   const answers = { known: known?.nics ?? [], early: (await early) ?? new Map() };
   const { nics, invalid, codes } = await readNics(reader, listing, answers);
   const whole = { instanceId, primaryMac, nics: sortByMac(nics), invalid: sortByMac(invalid) };
-  const metadata = withoutSharedAddresses(whole);
+  const isAsKnown = known !== undefined && invalid.length === 0 && isSameList(whole.nics, known.nics);
+  const metadata = isAsKnown && known.invalid.length === 0 ? known : withoutSharedAddresses(whole);
   return {
     metadata,
     spellings: listing,

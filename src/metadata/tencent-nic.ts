@@ -16,12 +16,14 @@ export async function readNic(
   mac: MacAddress,
   known: NicMetadata | undefined,
 ): Promise<NicMetadata> {
-  const early = known === undefined ? undefined : await readAddresses(reader, `${path}local-ipv4s/`);
-  if (known !== undefined && early !== undefined && hasAddresses(known, early)) return known;
-  const [listed, primary] = await Promise.all([
-    early ?? readAddresses(reader, `${path}local-ipv4s/`),
+  const listing = `${path}local-ipv4s/`;
+  const early = known === undefined ? undefined : await reader.required(listing);
+  if (known !== undefined && early !== undefined && isListedIn(known, listing, early)) return known;
+  const [text, primary] = await Promise.all([
+    early ?? reader.required(listing),
     readValue(reader, `${path}primary-local-ipv4`, parseIpv4, 'an IPv4 address'),
   ]);
+  const listed = parseAddresses(listing, text);
   if (!listed.includes(primary)) {
     throw new AgentError(
       'metadata-malformed',
@@ -37,15 +39,22 @@ export async function readNic(
   const nic: NicMetadata = { mac, addresses, gateway };
   const contradiction = nicContradiction(nic);
   if (contradiction !== undefined) throw new AgentError('metadata-malformed', `${path}: ${contradiction}`);
+  listings.set(nic, text);
   return nic;
 }
 
-function hasAddresses({ addresses }: NicMetadata, listed: readonly IpAddress[]): boolean {
+/** Of each ENI the text that its addresses were read from: the same text need not be read again. */
+const listings = new WeakMap<NicMetadata, string>();
+
+/** Whether `text` lists the very addresses that it had, in any order. */
+function isListedIn(nic: NicMetadata, listing: string, text: string): boolean {
+  if (listings.get(nic) === text) return true;
+  const { addresses } = nic;
+  const listed = parseAddresses(listing, text);
   return addresses.length === listed.length && addresses.every(({ address }) => listed.includes(address));
 }
 
-async function readAddresses(reader: Reader, path: string): Promise<IpAddress[]> {
-  const text = await reader.required(path);
+function parseAddresses(path: string, text: string): IpAddress[] {
   return parseListing(path, text, 'a list of IPv4 addresses').map((entry) => {
     const address = parseIpv4(entry);
     if (address === undefined) throw malformed(path, entry, 'an IPv4 address');

@@ -1,4 +1,5 @@
 /** Tencent Cloud: plain GETs of one value or listing each, https://www.tencentcloud.com/document/product/213/4934. */
+import { isDeepStrictEqual } from 'node:util';
 import { AgentError, type ErrorCode } from '../errors.ts';
 import type { InstanceMetadata, NicMetadata } from '../model/metadata.ts';
 import type { IpAddress, MacAddress } from '../model/net.ts';
@@ -10,8 +11,8 @@ import { createReader } from './reader.ts';
 import { BASE_PATH, type EndpointAnswer, type Hints, MACS, readConsistently } from './tencent-endpoint.ts';
 import { readPublicAddresses } from './tencent-public.ts';
 
-/** One reading in so many asks for what an ENI keeps for life, too: at the default interval once a minute. */
-const WHOLE_EVERY = 6;
+/** One reading in so many asks for what an ENI keeps for life, too: at the default interval every five minutes. */
+const WHOLE_EVERY = 30;
 
 export interface TencentOptions {
   /** `http://host[:port]`, in the order to try them. */
@@ -96,8 +97,13 @@ class TencentProvider implements MetadataProvider {
       this.#hasFailed = false;
       this.#sinceWhole = hints.known === undefined || endpoint !== lastGood ? 0 : this.#sinceWhole + 1;
       this.#lastGood = endpoint;
-      this.#latest = answer;
-      return answer.metadata;
+      const before = this.#latest?.metadata;
+      // The very same objects as long as they say the same, for who compares them next.
+      const metadata = isDeepStrictEqual(answer.metadata, before)
+        ? (before ?? answer.metadata)
+        : answer.metadata;
+      this.#latest = { ...answer, metadata };
+      return metadata;
     } finally {
       this.#client.rest();
     }

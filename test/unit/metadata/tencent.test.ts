@@ -270,12 +270,29 @@ describe('refreshed', () => {
     expect(asked.toSorted()).toEqual([MACS, ...LISTS].toSorted());
   });
 
-  test('each sixth time it asks for everything', async () => {
+  test('each thirtieth time it asks for everything', async () => {
     const all = await whole();
     const counts: number[] = [];
-    for (let time = 1; time <= 12; time += 1)
+    for (let time = 1; time <= 60; time += 1)
       counts.push((await requestsOf(() => provider.refresh())).length);
-    expect(counts).toEqual([3, 3, 3, 3, 3, all, 3, 3, 3, 3, 3, all]);
+    const cycle = [...Array.from({ length: 29 }, () => 3), all];
+    expect(counts).toEqual([...cycle, ...cycle]);
+  });
+
+  test('what says the same is the very same object, also when everything was asked for', async () => {
+    const before = await provider.fetch();
+    expect(await provider.refresh()).toBe(before);
+    expect(await provider.fetch()).toBe(before);
+    expect(await provider.refresh()).toBe(before);
+  });
+
+  test('a list in another order is the same', async () => {
+    const before = await provider.fetch();
+    const [secondary, primary] = MODEL.nics;
+    const turned = { ...secondary, addresses: secondary?.addresses.toReversed() };
+    server.setModel({ ...MODEL, nics: [turned, primary] } as typeof MODEL);
+    const asked = await requestsOf(async () => expect(await provider.refresh()).toBe(before));
+    expect(asked).toHaveLength(3);
   });
 
   test('of an ENI with other addresses it asks for everything', async () => {
