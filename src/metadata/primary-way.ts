@@ -61,16 +61,10 @@ export function createPrimaryWay(
 ): PrimaryWay {
   let primary: Primary | undefined;
   let isRecalled = false;
-  let latest: (Ends & { readonly path: Path | undefined }) | undefined;
+  let latest: Ends = {};
   let last:
-    | { readonly path: Path; readonly at: number; readonly doubt: Promise<string | undefined> }
+    | { readonly ends: string; readonly at: number; readonly doubt: Promise<string | undefined> }
     | undefined;
-  /** The very same path for the same ends: there are dozens of answers over one connection. */
-  const pathOf = ({ localAddress, remoteAddress }: Ends): Path | undefined => {
-    if (latest?.localAddress !== localAddress || latest?.remoteAddress !== remoteAddress)
-      latest = { localAddress, remoteAddress, path: pathBetween({ localAddress, remoteAddress }) };
-    return latest?.path;
-  };
   const known = (): Primary | undefined => {
     if (!isRecalled) primary ??= primaryOf(recall());
     isRecalled = true;
@@ -82,18 +76,17 @@ export function createPrimaryWay(
       if (primary !== undefined) primary = { mac: primary.mac, address: undefined };
     },
     doubt: async (ends) => {
-      const path = pathOf(ends);
+      latest = ends;
       const mac = known()?.mac;
-      if (mac === undefined || path === undefined) return undefined;
+      if (mac === undefined) return undefined;
       const at = performance.now();
-      if (last?.path !== path || at - last.at > FRESH_MS)
-        last = { path, at, doubt: findDetour(rtnetlink, mac, path) };
+      const key = `${ends.localAddress} ${ends.remoteAddress}`;
+      if (last?.ends !== key || at - last.at > FRESH_MS)
+        last = { ends: key, at, doubt: findDetour(rtnetlink, mac, ends) };
       return last.doubt;
     },
     misnamed: async (answer) =>
-      known()?.mac === answer.primaryMac || latest?.path === undefined
-        ? undefined
-        : findMisnaming(rtnetlink, answer, latest.path),
+      known()?.mac === answer.primaryMac ? undefined : findMisnaming(rtnetlink, answer, latest),
     learn: (answer) => {
       isRecalled = true;
       primary = primaryOf(answer);
@@ -113,11 +106,10 @@ function primaryOf(answer: InstanceMetadata | undefined): Primary | undefined {
   return { mac: answer.primaryMac, address: nic && primaryAddress(nic, 4)?.address };
 }
 
-async function findDetour(
-  rtnetlink: Rtnetlink,
-  mac: MacAddress,
-  { source, destination }: Path,
-): Promise<string | undefined> {
+async function findDetour(rtnetlink: Rtnetlink, mac: MacAddress, ends: Ends): Promise<string | undefined> {
+  const path = pathBetween(ends);
+  if (path === undefined) return undefined;
+  const { source, destination } = path;
   try {
     const way = await lookUp(rtnetlink, { destination, source, input: null });
     if (way.kind === 'refusal') return `an answer from ${destination}, to which no way leads: ${way.text}`;
@@ -140,10 +132,12 @@ async function findDetour(
 async function findMisnaming(
   rtnetlink: Rtnetlink,
   { primaryMac, nics, invalid }: InstanceMetadata,
-  { source, destination }: Path,
+  ends: Ends,
 ): Promise<string | undefined> {
+  const path = pathBetween(ends);
+  if (path === undefined) return undefined;
   try {
-    const way = await lookUp(rtnetlink, { destination, source, input: null });
+    const way = await lookUp(rtnetlink, { ...path, input: null });
     if (way.kind === 'refusal' || way.type === 'local') return undefined;
     const links = await dumpLinks(rtnetlink);
     const carriers = links.filter(

@@ -286,6 +286,23 @@ describe('refreshed', () => {
     expect(await provider.refresh()).toBe(before);
   });
 
+  test('an ENI that is broken is in the answer, and out of it when it is not listed any more', async () => {
+    const { nics } = await provider.fetch();
+    const [known] = MODEL.nics;
+    const broken = {
+      ...known,
+      mac: '52:54:00:ff:00:20',
+      primary: '10.0.9.4',
+      addresses: ['10.0.9.4'],
+      gateway: 'none',
+    };
+    server.setModel({ ...MODEL, nics: [...MODEL.nics, broken] } as typeof MODEL);
+    server.setFault({ path: `${MACS}52:54:00:FF:00:20`, mode: 'status', status: 503 });
+    expect(await provider.refresh()).toMatchObject({ nics, invalid: [{ mac: broken.mac }] });
+    server.setModel(MODEL);
+    expect(await provider.refresh()).toMatchObject({ nics, invalid: [] });
+  });
+
   test('a list in another order is the same', async () => {
     const before = await provider.fetch();
     const [secondary, primary] = MODEL.nics;
