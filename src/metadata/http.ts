@@ -2,7 +2,7 @@
  * GET for metadata services. It uses no proxy (its agent is its own, and node:http reads no environment for it),
  * follows no redirect, and believes no answer that may be a part of one.
  */
-import http from 'node:http';
+import { Agent, type ClientRequest, get as send, type IncomingMessage } from 'node:http';
 import { collectAnswer, type HttpAnswer, unreachable } from './http-answer.ts';
 import { createLookup } from './lookup.ts';
 import { ANY_WAY, type PrimaryWay } from './primary-way.ts';
@@ -27,7 +27,8 @@ interface Exchange {
 }
 
 interface Sender {
-  readonly agent: http.Agent;
+  /** Made with the first request: a status asks nobody. */
+  readonly agent: () => Agent;
   readonly timeoutMs: number;
   readonly way: PrimaryWay;
   /** Cancels each exchange under way. */
@@ -41,14 +42,13 @@ export interface HttpOptions {
 }
 
 export function createHttpClient({ timeoutMs, way = ANY_WAY }: HttpOptions): HttpClient {
-  const agent = new http.Agent({
-    keepAlive: true,
-    maxSockets: MAX_CONNECTIONS,
-    lookup: createLookup({ timeoutMs }),
-    // The look-up gives one address.
-    autoSelectFamily: false,
-  });
-  const sender: Sender = { agent, timeoutMs, way, underWay: new Set() };
+  let agent: Agent | undefined;
+  const sender: Sender = {
+    agent: () => (agent ??= createAgent(timeoutMs)),
+    timeoutMs,
+    way,
+    underWay: new Set(),
+  };
   const restUntil = new Map<string, number>();
   return {
     get: async (url, deadline) => {
@@ -59,15 +59,25 @@ export function createHttpClient({ timeoutMs, way = ANY_WAY }: HttpOptions): Htt
     },
     retryAfterMs: ({ origin }) => Math.max(0, (restUntil.get(origin) ?? 0) - performance.now()),
     rest() {
-      for (const idle of Object.values(agent.freeSockets)) {
+      for (const idle of Object.values(agent?.freeSockets ?? {})) {
         for (const socket of idle?.slice(1) ?? []) socket.destroy();
       }
     },
     close() {
       for (const cancel of sender.underWay) cancel();
-      agent.destroy();
+      agent?.destroy();
     },
   };
+}
+
+function createAgent(timeoutMs: number): Agent {
+  return new Agent({
+    keepAlive: true,
+    maxSockets: MAX_CONNECTIONS,
+    lookup: createLookup({ timeoutMs }),
+    // The look-up gives one address.
+    autoSelectFamily: false,
+  });
 }
 
 async function get(sender: Sender, url: URL, deadline: number): Promise<HttpAnswer> {
@@ -96,7 +106,7 @@ function exchange(sender: Sender, url: URL, deadline: number): Promise<Exchange>
     const { agent, way } = sender;
     const localAddress = way.source();
     const from = localAddress === undefined ? {} : { localAddress };
-    const request = http.get(url, { agent, ...from, headers: { 'user-agent': 'eni-agent' } });
+    const request = send(url, { agent: agent(), ...from, headers: { 'user-agent': 'eni-agent' } });
     const settle = (result: Exchange) => {
       clearTimeout(timer);
       sender.underWay.delete(cancel);
@@ -132,7 +142,7 @@ function exchange(sender: Sender, url: URL, deadline: number): Promise<Exchange>
   });
 }
 
-function withDoubt({ headers }: http.IncomingMessage, answer: HttpAnswer): Exchange {
+function withDoubt({ headers }: IncomingMessage, answer: HttpAnswer): Exchange {
   const hasLength = 'content-length' in headers || 'transfer-encoding' in headers;
   return hasLength || answer.kind !== 'body' ? { answer } : { answer, doubt: 'no-length' };
 }
@@ -142,7 +152,7 @@ function timeUntil(deadline: number): number {
 }
 
 function brokenRequest(
-  request: http.ClientRequest,
+  request: ClientRequest,
   error: NodeJS.ErrnoException,
   localAddress: string | undefined,
 ): Exchange {

@@ -6,11 +6,21 @@
  * equal: to compare is a hundredth of what a digest costs, and nothing has to be loaded for it. And it ends with which Node wrote it, since one
  * version is built in many ways, and a distribution builds it anew.
  */
-import { readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  fstatSync,
+  openSync,
+  readFileSync,
+  readSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { setFlagsFromString } from 'node:v8';
 import { Script } from 'node:vm';
 
-/** As Node calls a CommonJS module. */
+/** As Node calls a CommonJS module. Each chunk is the text of one such function: what puts it around a text copies the text. */
 export type ModuleFunction = (
   exports: unknown,
   require: (request: string) => unknown,
@@ -58,16 +68,13 @@ export function writeCache(file: string): void {
 }
 
 function scriptOf(file: string, options: { readonly cachedData?: Buffer }): Script {
-  const source = readFileSync(file, 'utf8');
-  // On one line: the lines of a stack trace are those of the file.
-  const wrapped = `(function (exports, require, module, __filename, __dirname) {${source}\n})`;
-  return new Script(wrapped, { filename: file, ...options });
+  return new Script(readFileSync(file, 'utf8'), { filename: file, ...options });
 }
 
 /** undefined when there is none, and for one that is not as it was written, or was written by another Node. */
 function readCache(file: string): Buffer | undefined {
   try {
-    const twice = readFileSync(`${file}${SUFFIX}`);
+    const twice = readAgain(`${file}${SUFFIX}`);
     const once = twice.subarray(0, twice.length / 2);
     const writer = describeNode();
     const end = once.length - writer.length;
@@ -78,8 +85,26 @@ function readCache(file: string): Buffer | undefined {
   }
 }
 
+let space = Buffer.alloc(0);
+
+/** Good until the next one is read. The kernel takes longer to find a start new memory than to copy a cache into it. */
+function readAgain(file: string): Buffer {
+  const descriptor = openSync(file);
+  try {
+    const { size } = fstatSync(descriptor);
+    if (size > space.length) space = Buffer.allocUnsafeSlow(size);
+    return space.subarray(0, readSync(descriptor, space, 0, size, 0));
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+let writer: Buffer | undefined;
+
 /** The very executable: another build of the same version has another size, or another age. */
 function describeNode(): Buffer {
+  if (writer !== undefined) return writer;
   const { size, mtimeMs } = statSync(process.execPath);
-  return Buffer.from(`${process.version} ${process.arch} ${size} ${mtimeMs}`);
+  writer = Buffer.from(`${process.version} ${process.arch} ${size} ${mtimeMs}`);
+  return writer;
 }

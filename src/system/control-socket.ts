@@ -1,5 +1,5 @@
 /** The daemon's side of its control socket. What the commands mean is not known here. */
-import http from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import * as v from 'valibot';
 import { AgentError, errorMessage } from '../errors.ts';
 import { claimSocket } from './claim-socket.ts';
@@ -39,7 +39,7 @@ export interface ControlServer {
 
 interface Service extends ControlServerOptions {
   /** Watches under way. */
-  readonly streams: Set<http.ServerResponse>;
+  readonly streams: Set<ServerResponse>;
 }
 
 const MAX_BODY_BYTES = 64 * 1024;
@@ -53,7 +53,7 @@ const CLOSE_GRACE_MS = 500;
 export async function startControlServer(options: ControlServerOptions): Promise<ControlServer> {
   const service: Service = { ...options, streams: new Set() };
   const limits = { requestTimeout: REQUEST_TIMEOUT_MS, headersTimeout: REQUEST_TIMEOUT_MS };
-  const server = http.createServer(limits, (request, response) => {
+  const server = createServer(limits, (request, response) => {
     void serve(service, request, response);
   });
   server.maxConnections = MAX_CONNECTIONS;
@@ -74,7 +74,7 @@ export async function startControlServer(options: ControlServerOptions): Promise
   };
 }
 
-function end(server: http.Server, streams: Iterable<http.ServerResponse>): Promise<void> {
+function end(server: Server, streams: Iterable<ServerResponse>): Promise<void> {
   return new Promise((resolve) => {
     const timer = setTimeout(() => server.closeAllConnections(), CLOSE_GRACE_MS);
     server.close(() => {
@@ -88,8 +88,8 @@ function end(server: http.Server, streams: Iterable<http.ServerResponse>): Promi
 /** Never rejects. */
 async function serve(
   service: Service,
-  request: http.IncomingMessage,
-  response: http.ServerResponse,
+  request: IncomingMessage,
+  response: ServerResponse,
 ): Promise<void> {
   try {
     const route = `${request.method} ${request.url}`;
@@ -124,7 +124,7 @@ function isRoute(route: string): route is Route {
 async function handle(
   handlers: ControlHandlers,
   route: Exclude<Route, 'GET /status/watch'>,
-  request: http.IncomingMessage,
+  request: IncomingMessage,
 ): Promise<unknown> {
   switch (route) {
     case 'GET /status':
@@ -138,7 +138,7 @@ async function handle(
   }
 }
 
-function answer(response: http.ServerResponse, status: number, document: unknown): void {
+function answer(response: ServerResponse, status: number, document: unknown): void {
   const body = toLine(document);
   response.writeHead(status, {
     'content-type': 'application/json',
@@ -149,7 +149,7 @@ function answer(response: http.ServerResponse, status: number, document: unknown
 }
 
 /** The present status, then that of each change. A client that reads too slowly misses all but the last. */
-async function watch({ handlers, streams }: Service, response: http.ServerResponse): Promise<void> {
+async function watch({ handlers, streams }: Service, response: ServerResponse): Promise<void> {
   let latest: string | undefined;
   const flush = (): void => {
     if (latest === undefined || response.writableEnded || response.writableNeedDrain) return;
@@ -175,7 +175,7 @@ async function watch({ handlers, streams }: Service, response: http.ServerRespon
 }
 
 async function readBody<Schema extends v.GenericSchema>(
-  request: http.IncomingMessage,
+  request: IncomingMessage,
   schema: Schema,
 ): Promise<v.InferOutput<Schema>> {
   const refuse = (problem: string): AgentError =>
