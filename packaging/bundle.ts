@@ -41,7 +41,9 @@ const withFirstCall: Plugin = {
         : undefined,
     );
     bundler.onLoad({ filter: /.*/, namespace: 'with-first-call' }, ({ path: name }) => ({
-      contents: `${LATER}${functionsOf(name).map((each) => exportLater(name, each)).join('\n')}`,
+      contents: `${LATER}${functionsOf(name)
+        .map((each) => exportLater(name, each))
+        .join('\n')}`,
     }));
   },
 };

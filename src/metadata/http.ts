@@ -2,7 +2,7 @@
  * GET for metadata services. It uses no proxy (its agent is its own, and node:http reads no environment for it),
  * follows no redirect, and believes no answer that may be a part of one.
  */
-import { Agent, type ClientRequest, get as send, type IncomingMessage } from 'node:http';
+import { Agent, type ClientRequest, type IncomingMessage, get as send } from 'node:http';
 import { collectAnswer, type HttpAnswer, unreachable } from './http-answer.ts';
 import { createLookup } from './lookup.ts';
 import { ANY_WAY, type PrimaryWay } from './primary-way.ts';

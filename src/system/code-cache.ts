@@ -89,7 +89,7 @@ let space = Buffer.alloc(0);
 
 /** Good until the next one is read. The kernel takes longer to find a start new memory than to copy a cache into it. */
 function readAgain(file: string): Buffer {
-  const descriptor = openSync(file);
+  const descriptor = openSync(file, 'r');
   try {
     const { size } = fstatSync(descriptor);
     if (size > space.length) space = Buffer.allocUnsafeSlow(size);

@@ -123,10 +123,7 @@ async function readDocument(call: Call, response: IncomingMessage): Promise<unkn
   return parseJson(call, text);
 }
 
-async function* readChunks(
-  call: Call,
-  response: IncomingMessage,
-): AsyncGenerator<string, void, undefined> {
+async function* readChunks(call: Call, response: IncomingMessage): AsyncGenerator<string, void, undefined> {
   try {
     yield* response.setEncoding('utf8') as AsyncIterable<string>;
   } catch (error) {

@@ -86,11 +86,7 @@ function end(server: Server, streams: Iterable<ServerResponse>): Promise<void> {
 }
 
 /** Never rejects. */
-async function serve(
-  service: Service,
-  request: IncomingMessage,
-  response: ServerResponse,
-): Promise<void> {
+async function serve(service: Service, request: IncomingMessage, response: ServerResponse): Promise<void> {
   try {
     const route = `${request.method} ${request.url}`;
     if (!isRoute(route)) {

@@ -1,5 +1,5 @@
 /** Reads and compiles the templates. The only importer of eta. */
-import { readFile } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Eta } from 'eta';
 import { AgentError, errorMessage } from '../errors.ts';
@@ -26,16 +26,16 @@ export async function loadTemplates(
   const entries = await Promise.all(
     FILE_KINDS.map(async (kind) => {
       const fileName = `${kind}.eta`;
-      const source = (await findOverride(fileName)) ?? (await readTemplate(join(directory, fileName)));
+      const source = (await findOverride(fileName)) ?? readTemplate(join(directory, fileName));
       return [kind, compileTemplate(source)] as const;
     }),
   );
   return Object.fromEntries(entries) as Record<FileKind, Template>;
 }
 
-async function readTemplate(path: string): Promise<TemplateSource> {
+function readTemplate(path: string): TemplateSource {
   try {
-    return { path, text: await readFile(path, 'utf8') };
+    return { path, text: readFileSync(path, 'utf8') };
   } catch (cause) {
     throw new AgentError('render-failed', `reading template ${path}: ${errorMessage(cause)}`, { cause });
   }

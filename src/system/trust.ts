@@ -2,10 +2,20 @@
  * Files that tell root what to do must be root's own, and so must every folder on the way to them: whoever can write a
  * folder can put another file in the place of this one.
  */
-import { constants, type Stats } from 'node:fs';
-import { lstat, open, readlink, realpath } from 'node:fs/promises';
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  lstatSync,
+  openSync,
+  readFileSync,
+  readlinkSync,
+  realpathSync,
+  type Stats,
+} from 'node:fs';
 import { dirname, join, resolve, sep } from 'node:path';
 import { AgentError } from '../errors.ts';
+import { isMissing } from './atomic-file.ts';
 
 const GROUP_OR_OTHERS_WRITE = 0o022;
 const PERMISSION_BITS = 0o7777;
@@ -19,7 +29,7 @@ const MAX_SYMLINKS = 40;
  */
 export async function assertTrusted(path: string, root: string): Promise<boolean> {
   try {
-    return (await findTrusted(resolve(path), resolve(root))) !== undefined;
+    return findTrusted(resolve(path), resolve(root)) !== undefined;
   } catch (error) {
     throw asAgentError(path, error);
   }
@@ -31,36 +41,36 @@ export async function assertTrusted(path: string, root: string): Promise<boolean
  */
 export async function readTrusted(path: string, root: string): Promise<Buffer | undefined> {
   try {
-    const target = await findTrusted(resolve(path), resolve(root));
-    return target === undefined ? undefined : await readChecked(target);
+    const target = findTrusted(resolve(path), resolve(root));
+    return target === undefined ? undefined : readChecked(target);
   } catch (error) {
     throw asAgentError(path, error);
   }
 }
 
 /** Only root can change what was found, and the handle is checked once more in case it just did. */
-async function readChecked(target: string): Promise<Buffer> {
+function readChecked(target: string): Buffer {
   // Without O_NONBLOCK opening a FIFO would wait for its writer.
-  const handle = await open(target, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  const descriptor = openSync(target, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   try {
-    const stats = await handle.stat();
+    const stats = fstatSync(descriptor);
     assertNoProblems(target, problemsOf(target, stats));
     if (!stats.isFile())
       throw new AgentError('config-untrusted', `reading ${target}: it is no regular file; move it away`);
-    return await handle.readFile();
+    return readFileSync(descriptor);
   } finally {
-    await handle.close();
+    closeSync(descriptor);
   }
 }
 
 /** Walks from `root` to the file as the kernel does, and checks all that it comes by; the path without symbolic links. */
-async function findTrusted(path: string, root: string): Promise<string | undefined> {
-  const realRoot = await realpath(root).catch(ifAbsent);
+function findTrusted(path: string, root: string): string | undefined {
+  const realRoot = ifThere(() => realpathSync.native(root));
   if (realRoot === undefined) return undefined;
   const problems: string[] = [];
   let target = isWithin(root, path) ? join(realRoot, ...namesBelow(root, path)) : path;
   for (let links = 0; links <= MAX_SYMLINKS; links += 1) {
-    const found = await walk(target, isWithin(realRoot, target) ? realRoot : '/', problems);
+    const found = walk(target, isWithin(realRoot, target) ? realRoot : '/', problems);
     if (found === undefined) return undefined;
     if (found.link === undefined) {
       assertNoProblems(path, problems);
@@ -72,18 +82,14 @@ async function findTrusted(path: string, root: string): Promise<string | undefin
 }
 
 /** From `start` down to `target`; ends at the first symbolic link with the path that it stands for. */
-async function walk(
-  target: string,
-  start: string,
-  problems: string[],
-): Promise<{ readonly link?: string } | undefined> {
+function walk(target: string, start: string, problems: string[]): { readonly link?: string } | undefined {
   const names = namesBelow(start, target);
   let current = start;
   for (let depth = 0; ; depth += 1) {
-    const stats = await lstat(current).catch(ifAbsent);
+    const stats = ifThere(() => lstatSync(current));
     if (stats === undefined) return undefined;
     const rest = names.slice(depth);
-    if (stats.isSymbolicLink()) return { link: resolve(dirname(current), await readlink(current), ...rest) };
+    if (stats.isSymbolicLink()) return { link: resolve(dirname(current), readlinkSync(current), ...rest) };
     for (const problem of problemsOf(current, stats)) {
       if (!problems.includes(problem)) problems.push(problem);
     }
@@ -112,8 +118,13 @@ function assertNoProblems(path: string, problems: readonly string[]): void {
   });
 }
 
-function ifAbsent(error: NodeJS.ErrnoException): undefined {
-  if (error.code !== 'ENOENT' && error.code !== 'ENOTDIR') throw error;
+function ifThere<T>(look: () => T): T | undefined {
+  try {
+    return look();
+  } catch (error) {
+    if (isMissing(error)) return undefined;
+    throw error;
+  }
 }
 
 function asAgentError(path: string, error: unknown): unknown {
