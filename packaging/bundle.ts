@@ -2,9 +2,11 @@
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { type BuildOptions, build, type Metafile, type Plugin, transform } from 'esbuild';
+import { chunkOf, packChunks } from './packs.ts';
 
 const ROOT = path.join(import.meta.dirname, '..');
 const TARGET = 'node20';
+const CHUNKS = 'dist/chunks';
 
 const OPTIONS = {
   absWorkingDir: ROOT,
@@ -78,33 +80,6 @@ const withPrebuiltAddon: Plugin = {
   },
 };
 
-/**
- * Of src/commands what shares most of what it needs. It is one file: to find, read and enter a file takes a start half a millisecond, and
- * esbuild would make thirty of what each two of them have in common.
- */
-const TOGETHER = [
-  ['context', 'make-report'],
-  ['boot', 'confirm', 'guard', 'plan', 'reconfigure', 'release', 'seal'],
-];
-
-const inOneFile: Plugin = {
-  name: 'in-one-file',
-  setup: (bundler) => {
-    const groups = TOGETHER.map((names) => names.map((name) => path.join(ROOT, `src/commands/${name}.ts`)));
-    bundler.onResolve({ filter: /^\./ }, ({ kind, resolveDir, path: request }) => {
-      const group = groups.find((files) => files.includes(path.join(resolveDir, request)));
-      if (kind !== 'dynamic-import' || group === undefined) return undefined;
-      return { path: path.basename(group[0] ?? '', '.ts'), namespace: 'together', pluginData: group };
-    });
-    bundler.onLoad({ filter: /.*/, namespace: 'together' }, ({ pluginData }) => ({
-      contents: (pluginData as readonly string[])
-        .map((file) => `export * from ${JSON.stringify(file)};`)
-        .join('\n'),
-      resolveDir: ROOT,
-    }));
-  },
-};
-
 export interface Bundle {
   /** `dist/…`, and its text. */
   readonly files: ReadonlyMap<string, string>;
@@ -112,39 +87,37 @@ export interface Bundle {
   readonly inputs: Metafile['inputs'];
 }
 
-/** As CommonJS, which Node starts in 4 ms less than modules. esbuild splits only modules, so each file is made from one of those. */
+/** As CommonJS, which Node starts in 4 ms less than modules. esbuild splits only modules, so each chunk is made from one of those. */
 export async function bundle(): Promise<Bundle> {
   const program = await build({
     ...OPTIONS,
     entryPoints: ['src/cli.ts'],
-    outdir: 'dist/chunks',
-    // A name tells the content: the code cache goes by names.
+    outdir: CHUNKS,
     entryNames: '[name]-[hash]',
     chunkNames: '[name]-[hash]',
     splitting: true,
-    plugins: [withoutSubprograms, withFirstCall, withPrebuiltAddon, inOneFile],
+    plugins: [withoutSubprograms, withFirstCall, withPrebuiltAddon],
     define: { TEMPLATES_FROM_CHUNK: JSON.stringify('../../templates') },
   });
-  const main = Object.entries(program.metafile.outputs).find(
-    ([, { entryPoint }]) => entryPoint === 'src/cli.ts',
-  );
+  const chunks = new Map<string, string>();
+  for (const file of program.outputFiles) chunks.set(path.basename(file.path), await asCommonJs(file.text));
+  const packs = packChunks(program.metafile, chunks);
   const starters = await build({
     ...OPTIONS,
     entryPoints: { cli: 'src/loader.ts', 'make-cache': 'src/make-cache.ts' },
     outdir: 'dist',
-    define: { MAIN_CHUNK: JSON.stringify(path.relative('dist', main?.[0] ?? '')) },
+    define: {
+      MAIN_CHUNK: JSON.stringify(chunkOf(program.metafile, 'src/cli.ts')),
+      FILE_OF: JSON.stringify(
+        Object.fromEntries(packs.flatMap(({ name, chunks: within }) => within.map((each) => [each, name]))),
+      ),
+    },
   });
   const files = new Map([['dist/package.json', '{ "type": "commonjs" }\n']]);
-  for (const file of program.outputFiles)
-    files.set(path.relative(ROOT, file.path), asFunction(await asCommonJs(file.text)));
+  for (const { name, text } of packs) files.set(path.join(CHUNKS, name), text);
   for (const file of starters.outputFiles)
     files.set(path.relative(ROOT, file.path), await asCommonJs(file.text));
   return { files, inputs: { ...program.metafile.inputs, ...starters.metafile.inputs } };
-}
-
-/** For the loader, src/system/code-cache.ts. */
-function asFunction(text: string): string {
-  return `(function (exports, require, module, __filename, __dirname) {${text}\n})`;
 }
 
 async function asCommonJs(text: string): Promise<string> {

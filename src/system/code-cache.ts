@@ -20,7 +20,7 @@ import {
 import { setFlagsFromString } from 'node:v8';
 import { Script } from 'node:vm';
 
-/** As Node calls a CommonJS module. Each chunk is the text of one such function: what puts it around a text copies the text. */
+/** As Node calls a CommonJS module. */
 export type ModuleFunction = (
   exports: unknown,
   require: (request: string) => unknown,
@@ -40,11 +40,11 @@ export function chunkOfCache(name: string): string | undefined {
   return /^(.*\.js)\.cache(?:\.new)?$/.exec(name)?.[1];
 }
 
-/** The file as a function. Its name must tell its content: V8 itself compares only lengths. */
-export function compileModule(file: string): ModuleFunction {
+/** The functions in the file, by their chunks. Its name must tell its content: V8 itself compares only lengths. */
+export function compileChunks(file: string): Readonly<Record<string, ModuleFunction>> {
   const cachedData = readCache(file);
   const script = scriptOf(file, cachedData === undefined ? {} : { cachedData });
-  return script.runInThisContext() as ModuleFunction;
+  return script.runInThisContext() as Readonly<Record<string, ModuleFunction>>;
 }
 
 /**

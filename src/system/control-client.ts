@@ -102,7 +102,7 @@ function send(call: Call): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
     const request = sendRequest({
       // Without an agent, which would begin by asking whether the host's name is an address: 5 ms of regular expressions.
-      createConnection: () => connect(path),
+      createConnection: () => connect({ path, timeout: timeoutMs }),
       method,
       path: target,
       // Of silence, and the daemon is silent until it has the whole answer.
