@@ -21,6 +21,7 @@ const FIRST = [
   'commands/status.ts',
   'commands/context.ts',
   'config-file.ts',
+  'commands/make-report.ts',
   'commands/plan.ts',
   'commands/boot.ts',
 ];

@@ -10,7 +10,7 @@ import type { NodeRuntime } from './node-runtime.ts';
 
 export const ROOT = path.join(import.meta.dirname, '..');
 
-/** What the program needs of `netlink`: no more than src/kernel/socket.ts imports. */
+/** What the program needs of `netlink` beside the addon: no more than src/kernel/listener.ts loads. */
 const NETLINK = ['package.json', 'dist/raw.js'];
 const NODE_GYP_BUILD = ['package.json', 'index.js', 'node-gyp-build.js'];
 const ADDONS = ['linux-x64', 'linux-arm64'];
