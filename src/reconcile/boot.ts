@@ -36,10 +36,7 @@ export async function boot(reconciler: Reconciler, options: BootOptions): Promis
     return result;
   };
   await requireNoTrial(reconciler);
-  const asking = waitForMetadata(reconciler, options);
-  // Meanwhile: what is looked at again is not decoded again (docs/decisions/0021). What is wrong with it the run will say.
-  void observe(reconciler.observer).catch(() => undefined);
-  let outcome = await run(await asking);
+  let outcome = await run(await waitForMetadata(reconciler, options));
   const clock = createClock({
     ...options,
     deadline: Math.min(options.deadline, performance.now() + LINK_PATIENCE_MS),
