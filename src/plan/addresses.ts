@@ -39,7 +39,7 @@ function staleAddresses(desired: DesiredInterface, link: Link, host: HostState):
   const wanted = new Set(desired.addresses.map(formatInterfaceAddress));
   return link.addresses.filter((entry) => {
     const text = formatInterfaceAddress(entry);
-    const isExcluded = desired.excluded.some((cidr) => cidrContains(cidr, entry.address));
-    return owned.has(text) && !wanted.has(text) && !isExcluded;
+    if (!owned.has(text) || wanted.has(text)) return false;
+    return !desired.excluded.some((cidr) => cidrContains(cidr, entry.address));
   });
 }

@@ -41,7 +41,12 @@ export function planChanges(host: HostState, desired: DesiredState, options: Pla
   const primary = desired.interfaces.filter(({ role }) => role === 'primary');
   const gone = desired.interfaces.filter(({ role, attached }) => role === 'secondary' && !attached);
   const secondaries = desired.interfaces.filter(({ role, attached }) => role === 'secondary' && attached);
-  const world = { all: desired, host, rules: indexRules(host, desired, options), routes: indexRoutes(host) };
+  const world = {
+    all: desired,
+    host,
+    rules: indexRules(host, desired, options),
+    routes: indexRoutes(host, desired),
+  };
   const setUp = (nic: DesiredInterface): readonly Step[] => additions(nic, world, options);
   const clear = (nic: DesiredInterface): readonly Step[] => removals(nic, world, options);
   const steps = [

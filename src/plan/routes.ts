@@ -1,5 +1,5 @@
 /** Routes: our table holds what is desired and nothing else; of main only what the state file says we added. */
-import type { DesiredInterface, DesiredRoute } from '../model/desired.ts';
+import type { DesiredInterface, DesiredRoute, DesiredState } from '../model/desired.ts';
 import { grouped } from '../model/grouped.ts';
 import {
   type HostState,
@@ -9,43 +9,73 @@ import {
   SCOPE_LINK,
   SCOPE_UNIVERSE,
 } from '../model/host.ts';
-import { type Family, familyOf, formatInterfaceAddress } from '../model/net.ts';
+import { type Cidr, type Family, familyOf, formatInterfaceAddress } from '../model/net.ts';
 import type { Step, StepOf } from '../model/plan.ts';
 import { removeAddresses } from './addresses.ts';
 import { makeStep } from './step.ts';
 
-/** What is there, found without a look at all the others. */
+/** What is there beside what is wanted, each found without a look at all the others. */
 export interface RouteIndex {
-  readonly byTable: ReadonlyMap<number, readonly Route[]>;
-  readonly byPlace: ReadonlyMap<string, readonly Route[]>;
+  readonly byTable: ReadonlyMap<number, TableIndex>;
+  readonly tables: ReadonlyMap<DesiredInterface, Difference>;
 }
 
-export function indexRoutes({ routes }: HostState): RouteIndex {
-  return { byTable: grouped(routes, ({ table }) => table), byPlace: grouped(routes, placeOf) };
+interface TableIndex {
+  readonly routes: readonly Route[];
+  readonly byDestination: ReadonlyMap<Cidr, readonly Route[]>;
 }
 
-function placeOf({ table, destination }: Pick<Route, 'table' | 'destination'>): string {
-  return `${table} ${destination}`;
+/** Of what is wanted and what is there. */
+interface Difference {
+  readonly missing: readonly DesiredRoute[];
+  readonly unwanted: readonly Route[];
+}
+
+export function indexRoutes({ routes }: HostState, { interfaces }: DesiredState): RouteIndex {
+  const byTable = new Map<number, TableIndex>();
+  for (const [table, there] of grouped(routes, (route) => route.table))
+    byTable.set(table, { routes: there, byDestination: grouped(there, ({ destination }) => destination) });
+  const tables = new Map(interfaces.map((nic) => [nic, tableDifference(nic, byTable)]));
+  return { byTable, tables };
+}
+
+function tableDifference({ routes, table }: DesiredInterface, byTable: RouteIndex['byTable']): Difference {
+  const found = new Set<Route>();
+  const missing = routes.filter((route) => {
+    const same = routesAt(route, byTable).filter((present) => isSameRoute(route, present));
+    for (const present of same) found.add(present);
+    return same.length === 0;
+  });
+  const there = byTable.get(table)?.routes ?? [];
+  return { missing, unwanted: there.filter((present) => present.type !== 'other' && !found.has(present)) };
+}
+
+function routesAt({ table, destination }: DesiredRoute, byTable: RouteIndex['byTable']): readonly Route[] {
+  return byTable.get(table)?.byDestination.get(destination) ?? [];
 }
 
 export function addTableRoutes(
   desired: DesiredInterface,
-  present: RouteIndex,
+  { tables, byTable }: RouteIndex,
   protocol: number,
 ): readonly Step[] {
-  return addRoutes(desired.routes, desired, present, protocol);
+  return addRoutes(tables.get(desired)?.missing ?? [], desired, byTable, protocol);
 }
 
 /** Not by a NIC whose addresses are all left to others who have set none: the kernel knows no way to the gateway. */
 export function addMainRoutes(
   desired: DesiredInterface,
   link: Link,
-  { host, routes }: { readonly host: HostState; readonly routes: RouteIndex },
+  { host, routes: { byTable } }: { readonly host: HostState; readonly routes: RouteIndex },
   protocol: number,
 ): readonly Step[] {
+  const missing = desired.mainRoutes.filter(
+    (route) => !routesAt(route, byTable).some((present) => isSameRoute(route, present)),
+  );
+  if (missing.length === 0) return [];
   const leaving = removeAddresses(desired, link, host);
-  const wanted = desired.mainRoutes.filter(({ family }) => hasAddress(family, desired, link, leaving));
-  return addRoutes(wanted, desired, routes, protocol);
+  const wanted = missing.filter(({ family }) => hasAddress(family, desired, link, leaving));
+  return addRoutes(wanted, desired, byTable, protocol);
 }
 
 /** Whether one stays, or is to come. */
@@ -80,29 +110,26 @@ export function addFlushedRoutes(
 }
 
 function addRoutes(
-  wanted: readonly DesiredRoute[],
+  missing: readonly DesiredRoute[],
   desired: DesiredInterface,
-  index: RouteIndex,
+  byTable: RouteIndex['byTable'],
   protocol: number,
 ): readonly Step[] {
-  const there = (route: DesiredRoute): readonly Route[] => index.byPlace.get(placeOf(route)) ?? [];
-  return wanted
-    .filter((route) => !there(route).some((present) => isSameRoute(route, present)))
-    .map((route) => {
-      const where = route.table === MAIN_TABLE ? 'main' : `table ${route.table}`;
-      return makeStep(
-        'add-route',
-        desired,
-        kernelRoute(route, protocol),
-        `${route.reason}, missing in ${where}`,
-        there(route).some((present) => isHandedToMain(present, route)),
-      );
-    });
+  return missing.map((route) => {
+    const where = route.table === MAIN_TABLE ? 'main' : `table ${route.table}`;
+    return makeStep(
+      'add-route',
+      desired,
+      kernelRoute(route, protocol),
+      `${route.reason}, missing in ${where}`,
+      routesAt(route, byTable).some((present) => isHandedToMain(present, route)),
+    );
+  });
 }
 
 /** What is in the way of a route that was just added: a better metric would win, so it goes before any address comes. */
-export function removeSupersededRoutes(desired: DesiredInterface, index: RouteIndex): readonly Step[] {
-  return unwantedRoutes(desired, index)
+export function removeSupersededRoutes(desired: DesiredInterface, { tables }: RouteIndex): readonly Step[] {
+  return (tables.get(desired)?.unwanted ?? [])
     .filter((present) => isSuperseded(present, desired))
     .map((present) => {
       const withdrawal = desired.routes.some((route) => isHandedToMain(present, route));
@@ -120,25 +147,18 @@ function isHandedToMain(present: Route, { table, type, destination }: DesiredRou
   );
 }
 
-export function removeTableRoutes(desired: DesiredInterface, index: RouteIndex): readonly Step[] {
+export function removeTableRoutes(desired: DesiredInterface, { tables }: RouteIndex): readonly Step[] {
   const isTableGone = !desired.attached || desired.routes.length === 0;
   const reason = isTableGone
     ? 'nothing needs this table any more'
     : `does not belong in table ${desired.table}`;
-  return unwantedRoutes(desired, index)
+  return (tables.get(desired)?.unwanted ?? [])
     .filter((present) => !isSuperseded(present, desired))
     .map((present) => {
       // A unicast one may be the way to the subnet of a NIC that the metadata does not list any more.
       const withdrawal = isTableGone || present.type === 'unicast';
       return makeStep('remove-route', desired, present, reason, withdrawal);
     });
-}
-
-function unwantedRoutes(desired: DesiredInterface, index: RouteIndex): readonly Route[] {
-  const wanted = grouped(desired.routes, placeOf);
-  return (index.byTable.get(desired.table) ?? [])
-    .filter(({ type }) => type !== 'other')
-    .filter((present) => !wanted.get(placeOf(present))?.some((route) => isSameRoute(route, present)));
 }
 
 function isSuperseded(present: Route, { routes }: DesiredInterface): boolean {
@@ -148,11 +168,11 @@ function isSuperseded(present: Route, { routes }: DesiredInterface): boolean {
 export function removeMainRoutes(
   desired: DesiredInterface,
   host: HostState,
-  index: RouteIndex,
+  { byTable }: RouteIndex,
 ): readonly Step[] {
   const owned = host.state.nics[desired.mac]?.routes ?? [];
   if (owned.length === 0) return [];
-  return (index.byTable.get(MAIN_TABLE) ?? [])
+  return (byTable.get(MAIN_TABLE)?.routes ?? [])
     .filter(({ type }) => type === 'unicast')
     .filter((present) =>
       owned.some(({ to, via }) => to === present.destination && leavesBy(present, via, desired)),

@@ -23,8 +23,9 @@ export interface RuleWindow {
 export interface RuleIndex {
   /** Where there is a rule; not those that are foreign. */
   readonly present: ReadonlySet<Place>;
+  readonly wanted: ReadonlyMap<DesiredInterface, readonly Placed<DesiredRule>[]>;
   /** Those in our window. */
-  readonly byTable: ReadonlyMap<number, readonly Rule[]>;
+  readonly byTable: ReadonlyMap<number, readonly Placed<Rule>[]>;
   /** Those of another table for what a NIC has now. */
   readonly movedTo: ReadonlyMap<MacAddress, readonly { readonly rule: Rule }[]>;
   readonly moved: ReadonlySet<Rule>;
@@ -33,33 +34,59 @@ export interface RuleIndex {
 /** What a rule matches, and its priority and table. */
 type Place = string;
 
+/** The place is made once for each rule: of thousands it is most of what a plan costs. */
+interface Placed<Of> {
+  readonly rule: Of;
+  readonly place: Place;
+}
+
 export function indexRules(
   { rules }: HostState,
   { interfaces }: DesiredState,
   window: RuleWindow,
 ): RuleIndex {
-  const wanted = new Set(interfaces.flatMap((nic) => nic.rules.map(placeOf)));
-  const claims = interfaces.flatMap((nic) =>
-    [...new Set(nic.rules.map(ruleKey))].map((key) => ({ key, mac: nic.mac, table: nic.table })),
-  );
-  const claimants = grouped(claims, ({ key }) => key);
-  const ours = rules.filter((rule) => isInWindow(rule, window));
-  const moves = ours
-    .filter((rule) => !wanted.has(placeOf(rule)))
-    .flatMap((rule) => (claimants.get(ruleKey(rule)) ?? []).map(({ mac, table }) => ({ rule, mac, table })))
-    .filter(({ rule, table }) => table !== rule.table);
+  const wanted = new Map(interfaces.map((nic) => [nic, nic.rules.map(placed)]));
+  const there = rules.filter(({ foreign }) => !foreign).map(placed);
+  const ours = there.filter(({ rule }) => isInWindow(rule, window));
+  const moves = movesOf(ours, wanted);
   return {
-    present: new Set(rules.filter(({ foreign }) => !foreign).map(placeOf)),
-    byTable: grouped(ours, ({ table }) => table),
+    present: new Set(there.map(({ place }) => place)),
+    wanted,
+    byTable: grouped(ours, ({ rule }) => rule.table),
     movedTo: grouped(moves, ({ mac }) => mac),
     moved: new Set(moves.map(({ rule }) => rule)),
   };
 }
 
-export function addRules(desired: DesiredInterface, index: RuleIndex, protocol: number): readonly Step[] {
-  return desired.rules
-    .filter((rule) => !index.present.has(placeOf(rule)))
-    .map(({ reason, ...rule }) => makeStep('add-rule', desired, { ...rule, protocol }, `${reason}, missing`));
+/** What nobody wants where it is, and a NIC wants in another table. */
+function movesOf(
+  ours: readonly Placed<Rule>[],
+  wanted: RuleIndex['wanted'],
+): readonly { readonly rule: Rule; readonly mac: MacAddress }[] {
+  const places = new Set([...wanted.values()].flatMap((rules) => rules.map(({ place }) => place)));
+  const left = ours.filter(({ place }) => !places.has(place));
+  if (left.length === 0) return [];
+  const claims = [...wanted.keys()].flatMap((nic) =>
+    [...new Set(nic.rules.map(ruleKey))].map((key) => ({ key, nic })),
+  );
+  const claimants = grouped(claims, ({ key }) => key);
+  return left.flatMap(({ rule }) =>
+    (claimants.get(ruleKey(rule)) ?? [])
+      .filter(({ nic }) => nic.table !== rule.table)
+      .map(({ nic }) => ({ rule, mac: nic.mac })),
+  );
+}
+
+export function addRules(
+  desired: DesiredInterface,
+  { wanted, present }: RuleIndex,
+  protocol: number,
+): readonly Step[] {
+  return (wanted.get(desired) ?? [])
+    .filter(({ place }) => !present.has(place))
+    .map(({ rule: { reason, ...rule } }) =>
+      makeStep('add-rule', desired, { ...rule, protocol }, `${reason}, missing`),
+    );
 }
 
 /** Rules of another table for what this NIC has now: deleted before ours is added, since the lower slot would win. */
@@ -73,18 +100,17 @@ export function removeMovedRules(desired: DesiredInterface, { movedTo }: RuleInd
 export function removeRules(
   desired: DesiredInterface,
   host: HostState,
-  { byTable, moved }: RuleIndex,
+  { wanted: wantedBy, byTable, moved }: RuleIndex,
 ): readonly Step[] {
   const seen = new Set<Place>();
-  const places = new Set(desired.rules.map(placeOf));
+  const places = new Set(wantedBy.get(desired)?.map(({ place }) => place));
   const owned = new Set<string>(
     (host.state.nics[desired.mac]?.addresses ?? []).map(({ address }) => address),
   );
   const wanted = new Set<string>(desired.addresses.map(({ address }) => address));
   const isTableGone = !desired.attached || desired.rules.length === 0;
   const steps: Step[] = [];
-  for (const present of byTable.get(desired.table) ?? []) {
-    const place = placeOf(present);
+  for (const { rule: present, place } of byTable.get(desired.table) ?? []) {
     const isWanted = places.has(place) && !seen.has(place);
     seen.add(place);
     if (isWanted || moved.has(present)) continue;
@@ -96,8 +122,8 @@ export function removeRules(
   return steps;
 }
 
-function placeOf(rule: DesiredRule | Rule): Place {
-  return `${rule.priority} ${rule.table} ${ruleKey(rule)}`;
+function placed<Of extends DesiredRule | Rule>(rule: Of): Placed<Of> {
+  return { rule, place: `${rule.priority} ${rule.table} ${ruleKey(rule)}` };
 }
 
 function ruleKey(rule: Pick<Rule, 'family' | 'source' | 'outputInterface' | 'mark'>): string {
