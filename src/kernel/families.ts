@@ -110,7 +110,7 @@ export function decodePrefixLength(prefixLength: number, family: Family): number
 
 export function decodeNetwork(bytes: Uint8Array, prefixLength: number, family: Family): Cidr {
   checkAddressLength(bytes, family);
-  return networkFromBytes(bytes.slice(), decodePrefixLength(prefixLength, family));
+  return networkFromBytes(bytes, decodePrefixLength(prefixLength, family));
 }
 
 function checkAddressLength(bytes: Uint8Array, family: Family): void {

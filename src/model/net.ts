@@ -31,6 +31,8 @@ const NULL_MAC = '00:00:00:00:00:00';
 const IFNAME = /^[A-Za-z0-9_.-]{1,15}$/;
 const IPV4 = /^(0|[1-9]\d{0,2})(\.(0|[1-9]\d{0,2})){3}$/;
 const IPV6 = /^[0-9A-Fa-f:.]{2,45}$/;
+const DOT = '.'.charCodeAt(0);
+const DIGIT_ZERO = '0'.charCodeAt(0);
 
 /** Any case; undefined for anything that cannot be the MAC of an interface (the null and the group addresses included). */
 export function parseMacAddress(text: string): MacAddress | undefined {
@@ -101,13 +103,14 @@ export function networkOf({ address, prefixLength }: InterfaceAddress): Cidr {
   return networkFromBytes(ipToBytes(address), prefixLength);
 }
 
-/** The same from an address in network byte order, whose host bits are cleared. */
+/** The same from an address in network byte order. */
 export function networkFromBytes(bytes: Uint8Array, prefixLength: number): Cidr {
-  for (const [index, byte] of bytes.entries()) {
-    const kept = Math.min(8, Math.max(0, prefixLength - 8 * index));
-    bytes[index] = byte & (0xff00 >> kept);
-  }
-  return `${ipFromBytes(bytes)}/${prefixLength}` as Cidr;
+  const network = prefixLength === bytes.length * 8 ? bytes : withoutHostBits(bytes, prefixLength);
+  return `${ipFromBytes(network)}/${prefixLength}` as Cidr;
+}
+
+function withoutHostBits(bytes: Uint8Array, prefixLength: number): Uint8Array {
+  return bytes.map((byte, index) => byte & (0xff00 >> Math.min(8, Math.max(0, prefixLength - 8 * index))));
 }
 
 /** The network of one single address: `10.0.1.4/32`. */
@@ -139,14 +142,32 @@ export function isLinkLocal(address: IpAddress): boolean {
 
 /** Network byte order: 4 or 16 bytes. */
 export function ipToBytes(address: IpAddress): Uint8Array {
-  // ipaddr.js takes several microseconds, which add up over the hundreds of addresses of a large host.
-  if (familyOf(address) === 4) return new Uint8Array(address.split('.').map(Number));
-  return Uint8Array.from(ipaddr.parse(address).toByteArray());
+  return familyOf(address) === 4
+    ? ipv4ToBytes(address)
+    : Uint8Array.from(ipaddr.IPv6.parse(address).toByteArray());
+}
+
+/** Digit by digit: ipaddr.js takes several microseconds, a split one, and they add up over the thousands of a large host. */
+function ipv4ToBytes(address: IpAddress): Uint8Array {
+  const bytes = new Uint8Array(4);
+  let index = 0;
+  let byte = 0;
+  for (let at = 0; at < address.length; at += 1) {
+    const code = address.charCodeAt(at);
+    if (code === DOT) {
+      bytes[index] = byte;
+      index += 1;
+      byte = 0;
+    } else byte = byte * 10 + code - DIGIT_ZERO;
+  }
+  bytes[index] = byte;
+  return bytes;
 }
 
 /** 4 or 16 bytes in network byte order → the canonical text. */
 export function ipFromBytes(bytes: Uint8Array): IpAddress {
-  if (bytes.length === 4) return bytes.join('.') as IpAddress;
+  // Half the time of a join.
+  if (bytes.length === 4) return `${bytes[0]}.${bytes[1]}.${bytes[2]}.${bytes[3]}` as IpAddress;
   return new ipaddr.IPv6([...bytes]).toRFC5952String() as IpAddress;
 }
 
