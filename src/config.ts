@@ -34,10 +34,15 @@ export async function loadConfig({ path, root, required = false }: LoadOptions):
     throw new AgentError('config-invalid', `reading the configuration ${path}: there is no such file`);
   }
   const text = bytes?.toString('latin1') ?? '';
-  if (NOTHING.test(text)) return loadedFrom(v.parse(CONFIG_SCHEMA, null), null, { name: path, text });
+  if (NOTHING.test(text)) return defaultConfig({ name: path, text });
   // The parser of YAML is a third of all that a command loads.
   const { checkConfig } = await import('./config-file.ts');
   return checkConfig(bytes ?? '', path);
+}
+
+/** As without a file, or with one that says nothing. */
+export function defaultConfig(file: { readonly name: string; readonly text: string }): LoadedConfig {
+  return loadedFrom(v.parse(CONFIG_SCHEMA, null), null, file);
 }
 
 type Values = v.InferOutput<typeof CONFIG_SCHEMA>;

@@ -37,6 +37,8 @@ export interface NetworkManager {
   activate(ifname: IfName, file: string): Promise<boolean>;
   /** What is active by this file becomes what is in it now; before 1.42 it stays what it was. Takes nothing away that others have added. */
   reapply(ifname: IfName, file: string): Promise<void>;
+  /** The file of the profile that is active on the link; null without one. */
+  activeFile(ifname: IfName): Promise<string | null>;
 }
 
 /** null when it does not run: it will read all files when it starts. AgentError `command-failed`. */
@@ -52,6 +54,7 @@ export async function findNetworkManager(paths: Paths): Promise<NetworkManager |
     },
     activate: (ifname, file) => activate(bus, ifname, file),
     reapply: (ifname, file) => reapply(bus, ifname, file),
+    activeFile: async (ifname) => (await readDevice(bus, ifname)).file,
   };
 }
 

@@ -5,6 +5,7 @@ import { LOG_LEVELS } from '../model/config.ts';
 import { parseDuration } from '../model/duration.ts';
 import type { ConfigOptions } from './config.ts';
 import type { Environment, GlobalOptions } from './context.ts';
+import type { DoctorOptions } from './doctor.ts';
 import type { ExitCode } from './exit-codes.ts';
 import type { ExplainOptions } from './explain.ts';
 import type { PlanOptions } from './plan.ts';
@@ -17,7 +18,7 @@ Exit codes:
   0  in sync, or everything applied and verified (plan, --dry-run: also with changes pending)
   1  failed: nothing could be done
   2  wrong usage or invalid configuration; nothing was touched
-  3  degraded: some NICs or addresses are not as they should be; the others are (explain: something is wrong)
+  3  degraded: some NICs or addresses are not as they should be; the others are (explain, doctor: something is wrong)
   4  another run holds the lock, or a change waits for its confirmation
   5  plan --check: changes are pending`;
 
@@ -58,6 +59,7 @@ export function createProgram(terminal: Terminal, finish: (code: ExitCode) => vo
   add(planCommand(environment, finish));
   add(statusCommand(environment, finish));
   add(explainCommand(environment, finish));
+  add(doctorCommand(environment, finish));
   add(releaseCommand(environment, finish));
   add(sealCommand(environment, finish));
   add(configCommand(environment, finish));
@@ -282,6 +284,24 @@ Examples:
     .action(async (destination: string, options: ExplainOptions) => {
       finish(await (await import('./explain.ts')).runExplain(environment(), destination, options));
     });
+}
+
+function doctorCommand(environment: MakeEnvironment, finish: Finish): Command {
+  return new Command('doctor')
+    .description('find what around the agent will hurt, each with its evidence and its fix; changes nothing')
+    .option('--json', 'print one JSON document')
+    .addHelpText(
+      'after',
+      `
+Exits 0 when nothing is found but hints, 3 when a warning or an error is. What could not be looked at is listed as unknown.
+
+Examples:
+  eni-agent doctor
+  eni-agent doctor --json | jq -r '.findings[].fix[]'`,
+    )
+    .action(async (options: DoctorOptions) =>
+      finish(await (await import('./doctor.ts')).runDoctor(environment(), options)),
+    );
 }
 
 function configCommand(environment: MakeEnvironment, finish: Finish): Command {

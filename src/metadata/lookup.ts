@@ -52,6 +52,15 @@ export function createLookup({
   return (hostname, _options, callback) => void answer(hostname, callback);
 }
 
+/** undefined for what has no IPv4 address, or not in time. Never rejects. */
+export function resolveHost(hostname: string, timeoutMs: number): Promise<IpAddress | undefined> {
+  return new Promise((resolve) => {
+    createLookup({ timeoutMs })(hostname, {}, (_error, address) =>
+      resolve(typeof address === 'string' ? parseIpAddress(address) : undefined),
+    );
+  });
+}
+
 /** hosts(5): an address, then its names; `#` begins a comment. */
 function findInHosts(hosts: string, hostname: string): IpAddress | undefined {
   const wanted = hostname.toLowerCase();

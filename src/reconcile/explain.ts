@@ -119,7 +119,7 @@ async function isArrivalRefused(
 }
 
 /** By the last good answer; and what was a NIC of the cloud before is one still. */
-function nicFacts(host: HostState, config: Config): readonly NicFacts[] {
+export function nicFacts(host: HostState, config: Config): readonly NicFacts[] {
   const metadata = host.state.metadata?.answer;
   if (metadata === undefined) return [];
   const { nics, deferrals } = joinNics(metadata, host, config);

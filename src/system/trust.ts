@@ -22,6 +22,12 @@ const PERMISSION_BITS = 0o7777;
 /** The kernel's own limit (path_resolution(7)). */
 const MAX_SYMLINKS = 40;
 
+interface Problem {
+  readonly what: string;
+  /** The command that mends it. */
+  readonly fix: string;
+}
+
 /**
  * False when there is no such file. Rejects with `config-untrusted` unless the file and every parent folder up to and
  * including `root` belong to uid 0 and are writable by it alone; behind a symbolic link that leads out of `root`, every
@@ -67,7 +73,7 @@ function readChecked(target: string): Buffer {
 function findTrusted(path: string, root: string): string | undefined {
   const realRoot = ifThere(() => realpathSync.native(root));
   if (realRoot === undefined) return undefined;
-  const problems: string[] = [];
+  const problems: Problem[] = [];
   let target = isWithin(root, path) ? join(realRoot, ...namesBelow(root, path)) : path;
   for (let links = 0; links <= MAX_SYMLINKS; links += 1) {
     const found = walk(target, isWithin(realRoot, target) ? realRoot : '/', problems);
@@ -82,7 +88,7 @@ function findTrusted(path: string, root: string): string | undefined {
 }
 
 /** From `start` down to `target`; ends at the first symbolic link with the path that it stands for. */
-function walk(target: string, start: string, problems: string[]): { readonly link?: string } | undefined {
+function walk(target: string, start: string, problems: Problem[]): { readonly link?: string } | undefined {
   const names = namesBelow(start, target);
   let current = start;
   for (let depth = 0; ; depth += 1) {
@@ -91,7 +97,7 @@ function walk(target: string, start: string, problems: string[]): { readonly lin
     const rest = names.slice(depth);
     if (stats.isSymbolicLink()) return { link: resolve(dirname(current), readlinkSync(current), ...rest) };
     for (const problem of problemsOf(current, stats)) {
-      if (!problems.includes(problem)) problems.push(problem);
+      if (!problems.some(({ what }) => what === problem.what)) problems.push(problem);
     }
     const [name] = rest;
     if (name === undefined) return {};
@@ -99,22 +105,26 @@ function walk(target: string, start: string, problems: string[]): { readonly lin
   }
 }
 
-function problemsOf(path: string, { uid, mode }: Stats): string[] {
-  const problems: string[] = [];
-  if (uid !== 0) problems.push(`${path} belongs to uid ${uid}; run: chown root ${shellQuote(path)}`);
+function problemsOf(path: string, { uid, mode }: Stats): Problem[] {
+  const problems: Problem[] = [];
+  if (uid !== 0) {
+    problems.push({ what: `${path} belongs to uid ${uid}`, fix: `chown root ${shellQuote(path)}` });
+  }
   if ((mode & GROUP_OR_OTHERS_WRITE) !== 0) {
     const octal = (mode & PERMISSION_BITS).toString(8).padStart(4, '0');
-    problems.push(
-      `${path} has mode ${octal}, so that others than root can write it; run: chmod go-w ${shellQuote(path)}`,
-    );
+    problems.push({
+      what: `${path} has mode ${octal}, so that others than root can write it`,
+      fix: `chmod go-w ${shellQuote(path)}`,
+    });
   }
   return problems;
 }
 
-function assertNoProblems(path: string, problems: readonly string[]): void {
+function assertNoProblems(path: string, problems: readonly Problem[]): void {
   if (problems.length === 0) return;
-  throw new AgentError('config-untrusted', `trusting ${path}: ${problems.join('; ')}`, {
-    details: { problems },
+  const lines = problems.map(({ what, fix }) => `${what}; run: ${fix}`);
+  throw new AgentError('config-untrusted', `trusting ${path}: ${lines.join('; ')}`, {
+    details: { problems: lines, fixes: problems.map(({ fix }) => fix) },
   });
 }
 

@@ -1,0 +1,144 @@
+/** `doctor`: everything around the agent that will hurt, with its evidence and the fix. Changes nothing. */
+import pkg from '../../package.json' with { type: 'json' };
+import { defaultConfig } from '../config.ts';
+import type { Facts } from '../doctor/facts.ts';
+import type { Severity } from '../doctor/findings.ts';
+import { type Diagnosis, type IdentifiedFinding, judge } from '../doctor/judge.ts';
+import { AgentError } from '../errors.ts';
+import { openRtnetlink, type Rtnetlink } from '../kernel/socket.ts';
+import { createLog } from '../log.ts';
+import { NO_MEMO } from '../model/memo.ts';
+import { collectFacts } from '../reconcile/doctor.ts';
+import { NO_MEMORY } from '../reconcile/look.ts';
+import type { Reconciler } from '../reconcile/reconcile.ts';
+import { connectControl } from '../system/control-client.ts';
+import { createPaths, type Paths } from '../system/paths.ts';
+import { type Context, createContext, createReconciler, type Environment } from './context.ts';
+import { EXIT, type ExitCode } from './exit-codes.ts';
+import { makeReport } from './make-report.ts';
+import type { Output, Style } from './output.ts';
+import { parseReport, type Report } from './report.ts';
+
+export interface DoctorOptions {
+  readonly json?: boolean;
+}
+
+export async function runDoctor(environment: Environment, { json }: DoctorOptions): Promise<ExitCode> {
+  const rtnetlink = openRtnetlink();
+  try {
+    const agent = await prepare(environment, rtnetlink);
+    const diagnosis = judge(await examine(agent, rtnetlink));
+    if (json === true) environment.output.json(diagnosis);
+    else print(environment.output, diagnosis);
+    const isWell = diagnosis.findings.every(({ severity }) => severity === 'hint');
+    return isWell ? EXIT.ok : EXIT.degraded;
+  } finally {
+    rtnetlink.close();
+  }
+}
+
+interface Agent {
+  readonly context: Context;
+  /** null where the configuration cannot be used. */
+  readonly reconciler: Reconciler | null;
+  readonly configProblem: Facts['configProblem'];
+}
+
+/** A configuration that cannot be used is a finding as any other. */
+async function prepare(environment: Environment, rtnetlink: Rtnetlink): Promise<Agent> {
+  try {
+    const context = await createContext(environment);
+    const reconciler = await createReconciler(environment, context, rtnetlink);
+    return { context, reconciler: { ...reconciler, memory: NO_MEMORY }, configProblem: null };
+  } catch (error) {
+    if (!(error instanceof AgentError) || !CONFIGURATION_ERRORS.includes(error.code)) throw error;
+    const { options, stderr } = environment;
+    const paths = createPaths(options.root);
+    const log = createLog({ level: options.logLevel ?? 'warn', stream: stderr });
+    const { fixes } = error.details as { readonly fixes?: readonly string[] };
+    return {
+      context: { ...defaultConfig({ name: paths.config, text: '' }), paths, log },
+      reconciler: null,
+      configProblem: { message: error.message, fixes: fixes ?? [] },
+    };
+  }
+}
+
+const CONFIGURATION_ERRORS: readonly string[] = ['config-invalid', 'config-untrusted'];
+
+async function examine({ context, reconciler, configProblem }: Agent, rtnetlink: Rtnetlink): Promise<Facts> {
+  const { paths, config, text } = context;
+  try {
+    const { hasDaemon, status, storageProblem } = await askForStatus(paths, reconciler);
+    return await collectFacts({
+      observer: { rtnetlink, paths, wantsMarks: false, memo: NO_MEMO },
+      config,
+      configText: text,
+      configProblem,
+      provider: reconciler?.provider ?? null,
+      hasDaemon,
+      status,
+      storageProblem,
+      engines: pkg.engines.node,
+    });
+  } finally {
+    reconciler?.provider.close();
+  }
+}
+
+type StatusFacts = Pick<Facts, 'hasDaemon' | 'status' | 'storageProblem'>;
+
+/** The daemon's word when there is one. */
+async function askForStatus(paths: Paths, reconciler: Reconciler | null): Promise<StatusFacts> {
+  try {
+    const daemon = await connectControl(paths.control);
+    if (daemon !== null) return factsOf(parseReport(await daemon.status()));
+    if (reconciler !== null) return factsOf(await makeReport(reconciler, null));
+    const reason = 'no daemon runs, and the configuration cannot be used';
+    return { hasDaemon: { value: false }, status: { unknown: reason }, storageProblem: null };
+  } catch (error) {
+    if (!(error instanceof AgentError)) throw error;
+    const unknown = { unknown: error.message };
+    return { hasDaemon: unknown, status: unknown, storageProblem: null };
+  }
+}
+
+function factsOf({ daemon, interfaces, storageProblem }: Report): StatusFacts {
+  // What is pending the daemon does in a moment.
+  const amiss: readonly string[] = ['degraded', 'failed', ...(daemon ? [] : ['pending', 'detached'])];
+  const lines = interfaces
+    .filter(({ state }) => amiss.includes(state))
+    .map(({ name, mac, state, reason }) => `${name ?? mac}: ${state}: ${reason}`);
+  return { hasDaemon: { value: daemon }, status: { value: lines }, storageProblem };
+}
+
+const STYLES: Readonly<Record<Severity, Style>> = { error: 'red', warning: 'yellow', hint: 'dim' };
+const COLUMNS = 80;
+
+function print(output: Output, { findings, checked, unknown }: Diagnosis): void {
+  for (const finding of findings) printFinding(output, finding);
+  for (const { id, reason } of unknown)
+    for (const line of wrap(`unknown: ${id}: ${reason}`, '')) output.line(output.style('dim', line));
+  const found = findings.length === 0 ? 'Nothing is found' : `${findings.length} found`;
+  output.line(`${found}; ${checked.length} checks made, ${unknown.length} could not be.`);
+}
+
+function printFinding(output: Output, { id, severity, title, evidence, fix }: IdentifiedFinding): void {
+  for (const line of wrap(`${severity}: ${title} (${id})`, ''))
+    output.line(output.style(STYLES[severity], line));
+  for (const line of evidence.flatMap((text) => wrap(text, '    '))) output.line(line);
+  for (const command of fix) output.line(`  ${output.style('bold', 'fix:')} ${command}`);
+  output.line();
+}
+
+/** At words; one that is longer than the line stays whole. */
+function wrap(text: string, indent: string): readonly string[] {
+  const lines: string[] = [];
+  for (const word of text.split(/\s+/)) {
+    const last = lines.at(-1);
+    if (last === undefined) lines.push(`${indent}${word}`);
+    else if (last.length + 1 + word.length <= COLUMNS) lines[lines.length - 1] = `${last} ${word}`;
+    else lines.push(`${indent}  ${word}`);
+  }
+  return lines;
+}

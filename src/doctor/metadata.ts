@@ -1,0 +1,66 @@
+/** Whether the metadata comes, soon enough, and by the NIC that it is believed from. */
+import { MAIN_TABLE } from '../model/host.ts';
+import { type Facts, type MetadataReading, type MetadataWay, primaryOf } from './facts.ts';
+import { type Finding, notChecked, type Verdict, verdict } from './findings.ts';
+import { checkDefaults, checkLinkLocal } from './routes.ts';
+import { agent } from './shell.ts';
+
+const SLOW_MS = 1_000;
+
+export function checkMetadata(facts: Facts): Verdict {
+  const { metadata } = facts;
+  if ('unknown' in metadata) return notChecked(metadata.unknown);
+  const detour = detourOf(metadata.value, facts);
+  if (detour !== undefined) return verdict(...detour);
+  return verdict(...troubleOf(metadata.value, facts));
+}
+
+/** undefined where the way is right. A route that has a finding of its own is not told of twice. */
+function detourOf({ way }: MetadataReading, facts: Facts): readonly Finding[] | undefined {
+  const primary = primaryOf(facts)?.link;
+  if (way === null || primary === undefined) return undefined;
+  const isRight = way.link === null || [primary.index, primary.masterIndex].includes(way.link.index);
+  if (isRight) return undefined;
+  const isToldOf =
+    way.foreignRule === null &&
+    [checkDefaults, checkLinkLocal].some((check) => check(facts).findings.length > 0);
+  return isToldOf ? [] : [detourFinding(way, primary.ifname, facts)];
+}
+
+function detourFinding(way: MetadataWay, primary: string, facts: Facts): Finding {
+  const { address, link, foreignRule, route, mainRoute } = way;
+  const evidence = [`${address} leaves by ${link?.ifname}, and the primary NIC is ${primary}`];
+  const explain = agent(facts, `explain ${address}`);
+  const fixes =
+    foreignRule === null
+      ? [mainRoute === null ? explain : `ip route del ${mainRoute} dev ${link?.ifname} table ${MAIN_TABLE}`]
+      : [`ip rule del ${foreignRule}`];
+  return {
+    severity: 'error',
+    title: `requests to the metadata service leave by ${link?.ifname}: what comes back is not believed`,
+    evidence: [...evidence, ...(foreignRule === null ? [] : [`rule: ${foreignRule}`]), `route: ${route}`],
+    fix: fixes,
+  };
+}
+
+function troubleOf({ failure, durationMs }: MetadataReading, facts: Facts): readonly Finding[] {
+  if (failure !== null) {
+    return [
+      {
+        severity: 'error',
+        title: 'the metadata service gives no answer that can be used: nothing new is noticed',
+        evidence: [failure],
+        fix: [agent(facts, 'config'), agent(facts, 'explain 169.254.0.23')],
+      },
+    ];
+  }
+  if (durationMs <= SLOW_MS) return [];
+  return [
+    {
+      severity: 'warning',
+      title: `the metadata takes ${(durationMs / 1000).toFixed(1)} s to read: a new address is noticed so much later`,
+      evidence: [`one reading took ${Math.round(durationMs)} ms; a few milliseconds are usual`],
+      fix: [agent(facts, 'config'), agent(facts, 'explain 169.254.0.23')],
+    },
+  ];
+}

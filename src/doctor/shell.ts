@@ -1,0 +1,30 @@
+/** Commands as an operator types them. */
+import type { Facts } from './facts.ts';
+
+export function quote(text: string): string {
+  return /^[\w./@%+=:,-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
+}
+
+/** A path as it is below the root directory, quoted. */
+export function pathIn({ root }: Facts, path: string): string {
+  return quote(`${root}${path}`);
+}
+
+export function agent({ root }: Facts, command: string): string {
+  return root === '' ? `eni-agent ${command}` : `eni-agent --root ${quote(root)} ${command}`;
+}
+
+export function appendLine(facts: Facts, path: string, line: string): string {
+  return `printf '%s\\n' ${quote(line)} >> ${pathIn(facts, path)}`;
+}
+
+/** Removes each line that is this very text. */
+export function deleteLine(facts: Facts, path: string, line: string): string {
+  const pattern = line.replaceAll(/[[\].*^$\\/]/g, '\\$&');
+  return `sed -i ${quote(`/^${pattern}$/d`)} ${pathIn(facts, path)}`;
+}
+
+/** An ending that network-scripts and NetworkManager pass over (FACTS §2). */
+export function setAside(facts: Facts, path: string): string {
+  return `mv ${pathIn(facts, path)} ${pathIn(facts, `${path}.bak`)}`;
+}

@@ -1,0 +1,249 @@
+/** VMs that somebody broke: `doctor` names the cause and nothing else, and its fix, typed as it is printed, mends it. */
+import { chmod, mkdir, writeFile } from 'node:fs/promises';
+import { execa } from 'execa';
+import { describe, expect, test } from 'vitest';
+import type { CheckId, Diagnosis } from '../../src/doctor/judge.ts';
+import type { Daemon } from '../lab/daemon.ts';
+import type { Lab } from '../lab/lab.ts';
+import { inNamespace } from '../lab/netns.ts';
+import { openLab } from '../lab/open-lab.ts';
+import { inSync } from '../lab/settled.ts';
+import { addContainer } from '../lab/surroundings.ts';
+import { METADATA_ADDRESS } from '../lab/topology.ts';
+import { until } from '../lab/until.ts';
+import type { Vm } from '../lab/vm.ts';
+
+const CLI = new URL('../../dist/cli.js', import.meta.url).pathname;
+const SCRIPTS = '/etc/sysconfig/network-scripts';
+
+interface Examined {
+  readonly exitCode: number | null;
+  readonly diagnosis: Diagnosis;
+}
+
+async function examine(vm: Vm): Promise<Examined> {
+  const { exitCode, stdout, stderr } = await vm.agent(['doctor', '--json']);
+  expect(stderr).toBe('');
+  return { exitCode, diagnosis: JSON.parse(stdout) as Diagnosis };
+}
+
+/** Hints are about the machine that runs the tests: the age of its Node, its size. */
+function idsOf({ findings }: Diagnosis): readonly string[] {
+  return findings.filter(({ severity }) => severity !== 'hint').map(({ id }) => id);
+}
+
+/** Two NICs, a daemon, all in sync. */
+async function openHealthyLab({ config, ipv6 = false }: Pick<Fault, 'config' | 'ipv6'>): Promise<{
+  lab: Lab;
+  daemon: Daemon;
+}> {
+  const lab = await openLab({ ipv6 });
+  const eni = await lab.attachEni({ addresses: ['10.0.1.4', '10.0.1.5'] });
+  const daemon = await lab.vm.startDaemon(config === undefined ? {} : { config });
+  await daemon.waitForStatus(inSync(lab.primary.mac, eni.mac));
+  return { lab, daemon };
+}
+
+/** In the VM, with its own `eni-agent` in the path, as root's shell has it. */
+async function type(vm: Vm, command: string): Promise<void> {
+  const shim = vm.path('/usr/bin');
+  await mkdir(shim, { recursive: true });
+  await writeFile(`${shim}/eni-agent`, `#!/bin/sh\nexec ${process.execPath} ${CLI} "$@"\n`, { mode: 0o755 });
+  const [file, ...args] = inNamespace(vm.namespace, ['sh', '-e', '-c', command]);
+  const path = `${shim}:${process.env['PATH']}`;
+  const { exitCode, stdout, stderr } = await execa(file, args, { env: { PATH: path }, reject: false });
+  expect({ exitCode, output: `${stdout}${stderr}` }, command).toMatchObject({ exitCode: 0 });
+}
+
+interface Fault {
+  readonly id: CheckId;
+  readonly what: string;
+  readonly config?: string;
+  readonly ipv6?: boolean;
+  readonly break: (lab: Lab) => Promise<unknown>;
+  /** How many findings of this id; default 1. */
+  readonly count?: number;
+  /** What the evidence has to have in it. */
+  readonly evidence: RegExp;
+}
+
+const ip =
+  (...lines: readonly string[]) =>
+  async ({ vm }: Lab): Promise<void> => {
+    for (const line of lines) await vm.run('ip', line.split(' '));
+  };
+
+const write =
+  (path: string, content: string, mode = 0o644) =>
+  async ({ vm }: Lab): Promise<void> => {
+    const file = vm.path(path);
+    await mkdir(file.slice(0, file.lastIndexOf('/')), { recursive: true, mode: 0o755 });
+    await writeFile(file, content);
+    await chmod(file, mode);
+  };
+
+const FAULTS: readonly Fault[] = [
+  {
+    id: 'second-default',
+    what: 'a second default route that wins',
+    break: ip('route add default via 10.0.1.1 dev eth1 metric 50'),
+    evidence: /default via 10\.0\.1\.1 dev eth1 metric 50/,
+  },
+  {
+    id: 'second-default',
+    what: 'a second default route that loses, of IPv6 as well',
+    ipv6: true,
+    break: ip(
+      'route add default via 10.0.1.1 dev eth1 metric 500',
+      'addr add 2001:db8:1::9/64 dev eth1 nodad',
+      'route add default via fe80::feee:ffff:feff:ffff dev eth1 metric 200',
+    ),
+    count: 2,
+    evidence: /default via fe80::feee:ffff:feff:ffff dev eth1 metric 200/,
+  },
+  {
+    id: 'link-local',
+    what: 'a zeroconf route',
+    break: ip('route add 169.254.0.0/16 dev eth1 metric 1003'),
+    evidence: /169\.254\.0\.0\/16 dev eth1 metric 1003/,
+  },
+  {
+    id: 'metadata',
+    what: 'a rule that leads to the metadata service by another NIC',
+    break: ip(
+      'route add default via 10.0.1.1 dev eth1 table 99',
+      `rule add to ${METADATA_ADDRESS} lookup 99 priority 500`,
+    ),
+    evidence: /169\.254\.0\.23 leaves by eth1, and the primary NIC is eth0/,
+  },
+  {
+    id: 'rp-filter',
+    what: 'a strict filter on a VM that forwards',
+    config: 'sysctl: { rpFilter: leave }\n',
+    break: async ({ vm }) => {
+      await mkdir(vm.path('/etc/sysctl.d'), { recursive: true });
+      await vm.run('sysctl', ['-q', '-w', 'net.ipv4.ip_forward=1']);
+    },
+    evidence: /eth1: all 1, own 1; it forwards/,
+  },
+  {
+    id: 'published-ports',
+    what: 'a published port',
+    break: async (lab) => {
+      await addContainer(lab);
+      await until({
+        what: 'the daemon has heard of the bridge',
+        read: async () => (await lab.vm.run('ip', ['route', 'show', 'table', '21001'])).stdout,
+        holds: (text) => text.includes('throw 172.17.0.0/16'),
+      });
+    },
+    evidence: /dnat to 172\.17\.0\.2/,
+  },
+  {
+    id: 'duplicate-address',
+    what: 'an address that a neighbour has',
+    break: async ({ vm }) => {
+      await vm.run('sysctl', ['-q', '-w', 'net.ipv6.conf.eth1.accept_dad=1']);
+      await ip('addr add 2001:db8:1::250/64 dev eth1')({ vm } as Lab);
+      await until({
+        what: 'the kernel knows that it is a duplicate',
+        read: async () => (await vm.run('ip', ['-6', 'addr', 'show', 'dev', 'eth1'])).stdout,
+        holds: (text) => text.includes('dadfailed'),
+      });
+    },
+    evidence: /2001:db8:1::250\/64 dev eth1 dadfailed/,
+  },
+  {
+    id: 'gateway',
+    what: 'a gateway outside of the subnet, in a file of the primary',
+    break: async ({ vm, primary }) => {
+      const content = `DEVICE=eth0\nHWADDR=${primary.mac}\nONBOOT=yes\nIPADDR=10.0.0.4\nPREFIX=24\nGATEWAY=10.0.9.1\n`;
+      await write(`${SCRIPTS}/ifcfg-em1`, content.replace('DEVICE=eth0\n', ''))({ vm } as Lab);
+    },
+    evidence: /GATEWAY=10\.0\.9\.1/,
+  },
+  {
+    id: 'stale-file',
+    what: 'the files of a NIC that is gone',
+    break: async (lab) => {
+      await write(`${SCRIPTS}/ifcfg-eth7`, 'DEVICE=eth7\nHWADDR=52:54:00:00:00:07\nONBOOT=yes\n')(lab);
+      await write(`${SCRIPTS}/route-eth7`, 'default via 10.0.7.1 dev eth7 table 7\n')(lab);
+    },
+    evidence: /it is about eth7, 52:54:00:00:00:07/,
+  },
+  {
+    id: 'table-names',
+    what: 'two names for a table, two tables for a name, and a name for one of ours',
+    break: write(
+      '/etc/iproute2/rt_tables',
+      '255\tlocal\n254\tmain\n10 t1\n10\tt2\n20 t3\n30 t3 # second\n21001 web\n',
+    ),
+    count: 3,
+    evidence: /10\tt2/,
+  },
+  {
+    id: 'other-agent',
+    what: 'a rule of nic-hotplug',
+    break: write(
+      '/etc/udev/rules.d/80-nic.rules',
+      'SUBSYSTEM=="net", ACTION=="add", RUN+="/usr/local/nic-hotplug/hotplug.sh"\n',
+    ),
+    evidence: /80-nic\.rules/,
+  },
+  {
+    id: 'cloud-init',
+    what: 'a cloud-init that may write the network',
+    break: async (lab) => {
+      await write('/etc/cloud/cloud.cfg', 'users: [default]\n')(lab);
+      await mkdir(lab.vm.path('/etc/cloud/cloud.cfg.d'));
+    },
+    evidence: /cloud\.cfg is there/,
+  },
+  {
+    id: 'configuration',
+    what: 'a configuration that others can write',
+    break: ({ vm }) => chmod(vm.path('/etc/eni-agent/config.yaml'), 0o666),
+    evidence: /mode 0666/,
+  },
+];
+
+describe('a VM with', () => {
+  test.each(FAULTS)('$what: $id', async ({ id, break: damage, count = 1, evidence, ...options }) => {
+    const { lab } = await openHealthyLab(options);
+    const { vm } = lab;
+    const before = await examine(vm);
+    expect(idsOf(before.diagnosis)).toEqual([]);
+    expect(before.exitCode).toBe(0);
+
+    await damage(lab);
+    const snapshot = await vm.snapshot();
+    const broken = await examine(vm);
+    expect(idsOf(broken.diagnosis)).toEqual(Array.from({ length: count }, () => id));
+    expect(broken.exitCode).toBe(3);
+    const own = broken.diagnosis.findings.filter((finding) => finding.id === id);
+    expect(own.flatMap((finding) => finding.evidence).join('\n')).toMatch(evidence);
+    expect(await vm.snapshot()).toBe(snapshot);
+
+    for (const command of own.flatMap(({ fix }) => fix)) await type(vm, command);
+    const mended = await examine(vm);
+    expect(mended.diagnosis).toEqual(before.diagnosis);
+    expect(mended.exitCode).toBe(0);
+  });
+
+  test('a daemon that does not run, which is a hint where no unit says that it should', async () => {
+    const { lab, daemon } = await openHealthyLab({});
+    await daemon.stop();
+    const { exitCode, diagnosis } = await examine(lab.vm);
+    expect(exitCode).toBe(0);
+    expect(diagnosis.findings.find(({ id }) => id === 'daemon')?.fix).toEqual([
+      'systemctl enable --now eni-agent.service',
+    ]);
+  });
+});
+
+test('what cannot be looked at is unknown, and not among the checks that were made', async () => {
+  const { lab } = await openHealthyLab({});
+  const { diagnosis } = await examine(lab.vm);
+  expect(diagnosis.unknown.map(({ id }) => id)).toEqual(['selinux']);
+  expect(diagnosis.checked).not.toContain('selinux');
+});
