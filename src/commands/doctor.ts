@@ -1,4 +1,5 @@
 /** `doctor`: everything around the agent that will hurt, with its evidence and the fix. Changes nothing. */
+import { lstat } from 'node:fs/promises';
 import pkg from '../../package.json' with { type: 'json' };
 import { defaultConfig } from '../config.ts';
 import type { Facts } from '../doctor/facts.ts';
@@ -21,20 +22,73 @@ import { parseReport, type Report } from './report.ts';
 
 export interface DoctorOptions {
   readonly json?: boolean;
+  /** Of the .tar.gz that is to be written. */
+  readonly bundle?: string;
 }
 
-export async function runDoctor(environment: Environment, { json }: DoctorOptions): Promise<ExitCode> {
+export async function runDoctor(
+  environment: Environment,
+  { json, bundle }: DoctorOptions,
+): Promise<ExitCode> {
+  const { output } = environment;
+  if (bundle !== undefined) await assertFree(bundle);
   const rtnetlink = openRtnetlink();
   try {
     const agent = await prepare(environment, rtnetlink);
-    const diagnosis = judge(await examine(agent, rtnetlink));
-    if (json === true) environment.output.json(diagnosis);
-    else print(environment.output, diagnosis);
+    const { facts, report } = await examine(agent, rtnetlink);
+    const diagnosis = judge(facts);
+    if (json === true) output.json(diagnosis);
+    else print(output, diagnosis);
+    if (bundle !== undefined) {
+      await writeBundle(bundle, agent.context, { facts, report, diagnosis });
+      if (json !== true) output.line(`${bundle} is written; secrets are left out, addresses are not.`);
+    }
     const isWell = diagnosis.findings.every(({ severity }) => severity === 'hint');
     return isWell ? EXIT.ok : EXIT.degraded;
   } finally {
     rtnetlink.close();
   }
+}
+
+/** Before all the work; the file itself is made in one step that replaces nothing. */
+async function assertFree(file: string): Promise<void> {
+  const isThere = await lstat(file).then(
+    () => true,
+    () => false,
+  );
+  if (!isThere) return;
+  throw new AgentError(
+    'usage',
+    `writing ${file}: it is there already, and is not replaced; name another file`,
+  );
+}
+
+interface Examined {
+  readonly facts: Facts;
+  /** null where there is none. */
+  readonly report: Report | null;
+}
+
+async function writeBundle(
+  file: string,
+  { paths, config, sources }: Context,
+  { facts, report, diagnosis }: Examined & { readonly diagnosis: Diagnosis },
+): Promise<void> {
+  const [{ collectBundle }, { writeArchive }] = await Promise.all([
+    import('../reconcile/bundle.ts'),
+    import('../system/archive.ts'),
+  ]);
+  const documents = {
+    findings: diagnosis,
+    status: report,
+    config: { config, sources: Object.fromEntries(sources) },
+  };
+  const version = `eni-agent ${pkg.version}`;
+  await writeArchive(
+    file,
+    'eni-agent-doctor',
+    await collectBundle({ paths, host: facts.host, version, documents }),
+  );
 }
 
 interface Agent {
@@ -66,27 +120,29 @@ async function prepare(environment: Environment, rtnetlink: Rtnetlink): Promise<
 
 const CONFIGURATION_ERRORS: readonly string[] = ['config-invalid', 'config-untrusted'];
 
-async function examine({ context, reconciler, configProblem }: Agent, rtnetlink: Rtnetlink): Promise<Facts> {
+async function examine(
+  { context, reconciler, configProblem }: Agent,
+  rtnetlink: Rtnetlink,
+): Promise<Examined> {
   const { paths, config, text } = context;
   try {
-    const { hasDaemon, status, storageProblem } = await askForStatus(paths, reconciler);
-    return await collectFacts({
+    const { report, ...said } = await askForStatus(paths, reconciler);
+    const facts = await collectFacts({
       observer: { rtnetlink, paths, wantsMarks: false, memo: NO_MEMO },
       config,
       configText: text,
       configProblem,
       provider: reconciler?.provider ?? null,
-      hasDaemon,
-      status,
-      storageProblem,
+      ...said,
       engines: pkg.engines.node,
     });
+    return { facts, report };
   } finally {
     reconciler?.provider.close();
   }
 }
 
-type StatusFacts = Pick<Facts, 'hasDaemon' | 'status' | 'storageProblem'>;
+type StatusFacts = Pick<Facts, 'hasDaemon' | 'status' | 'storageProblem'> & Pick<Examined, 'report'>;
 
 /** The daemon's word when there is one. */
 async function askForStatus(paths: Paths, reconciler: Reconciler | null): Promise<StatusFacts> {
@@ -95,21 +151,22 @@ async function askForStatus(paths: Paths, reconciler: Reconciler | null): Promis
     if (daemon !== null) return factsOf(parseReport(await daemon.status()));
     if (reconciler !== null) return factsOf(await makeReport(reconciler, null));
     const reason = 'no daemon runs, and the configuration cannot be used';
-    return { hasDaemon: { value: false }, status: { unknown: reason }, storageProblem: null };
+    return { hasDaemon: { value: false }, status: { unknown: reason }, storageProblem: null, report: null };
   } catch (error) {
     if (!(error instanceof AgentError)) throw error;
     const unknown = { unknown: error.message };
-    return { hasDaemon: unknown, status: unknown, storageProblem: null };
+    return { hasDaemon: unknown, status: unknown, storageProblem: null, report: null };
   }
 }
 
-function factsOf({ daemon, interfaces, storageProblem }: Report): StatusFacts {
+function factsOf(report: Report): StatusFacts {
+  const { daemon, interfaces, storageProblem } = report;
   // What is pending the daemon does in a moment.
   const amiss: readonly string[] = ['degraded', 'failed', ...(daemon ? [] : ['pending', 'detached'])];
   const lines = interfaces
     .filter(({ state }) => amiss.includes(state))
     .map(({ name, mac, state, reason }) => `${name ?? mac}: ${state}: ${reason}`);
-  return { hasDaemon: { value: daemon }, status: { value: lines }, storageProblem };
+  return { hasDaemon: { value: daemon }, status: { value: lines }, storageProblem, report };
 }
 
 const STYLES: Readonly<Record<Severity, Style>> = { error: 'red', warning: 'yellow', hint: 'dim' };

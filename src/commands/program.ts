@@ -290,6 +290,7 @@ function doctorCommand(environment: MakeEnvironment, finish: Finish): Command {
   return new Command('doctor')
     .description('find what around the agent will hurt, each with its evidence and its fix; changes nothing')
     .option('--json', 'print one JSON document')
+    .option('--bundle <file>', 'write what support needs to FILE, a .tar.gz without secrets')
     .addHelpText(
       'after',
       `
@@ -297,7 +298,8 @@ Exits 0 when nothing is found but hints, 3 when a warning or an error is. What c
 
 Examples:
   eni-agent doctor
-  eni-agent doctor --json | jq -r '.findings[].fix[]'`,
+  eni-agent doctor --json | jq -r '.findings[].fix[]'
+  eni-agent doctor --bundle /root/eni-agent.tar.gz`,
     )
     .action(async (options: DoctorOptions) =>
       finish(await (await import('./doctor.ts')).runDoctor(environment(), options)),

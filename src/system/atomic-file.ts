@@ -82,6 +82,19 @@ export async function writeFileAtomically(
   if (durable) await syncDirectory(path.dirname(target));
 }
 
+/** A new file, durable; AgentError `file-failed`, too, where there is something of that name, which is never replaced. */
+export async function createFileAtomically(target: string, content: Uint8Array, mode: number): Promise<void> {
+  const temporary = temporaryFor(target);
+  await writing(target, async () => {
+    await writeTemporary(temporary, content, mode, true);
+    await orRemove(temporary, () => {
+      if (!linkUnlessTaken(temporary, target)) throw new Error('it is there already; name another file');
+      rmSync(temporary);
+    });
+  });
+  await syncDirectory(path.dirname(target));
+}
+
 /** Gives a file a second name in one step, so that it is never gone: the caller then replaces or removes the first. */
 export function keepAs(target: string, secondName: string): void {
   const temporary = temporaryFor(secondName);

@@ -1,5 +1,5 @@
 /** VMs that somebody broke: `doctor` names the cause and nothing else, and its fix, typed as it is printed, mends it. */
-import { chmod, mkdir, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { execa } from 'execa';
 import { describe, expect, test } from 'vitest';
 import type { CheckId, Diagnosis } from '../../src/doctor/judge.ts';
@@ -246,4 +246,75 @@ test('what cannot be looked at is unknown, and not among the checks that were ma
   const { diagnosis } = await examine(lab.vm);
   expect(diagnosis.unknown.map(({ id }) => id)).toEqual(['selinux']);
   expect(diagnosis.checked).not.toContain('selinux');
+});
+
+describe('a bundle', () => {
+  const SECRET = 'hunter2';
+  const KEYFILE = '/etc/NetworkManager/system-connections/eni-agent-eth9.nmconnection';
+
+  /** In files that are the agent's by their first line; without a daemon, which would write them anew. */
+  async function openWithSecrets(): Promise<Lab> {
+    const lab = await openLab();
+    await lab.attachEni({ addresses: ['10.0.1.4'] });
+    expect((await lab.vm.agent(['reconfigure'])).exitCode).toBe(0);
+    const ifcfg = `${SCRIPTS}/ifcfg-eth1`;
+    const secrets = `PASSWORD=${SECRET}1\nWPA_PSK='${SECRET}2 ${SECRET}3'\nKEY_MGMT="x" ${SECRET}4\n`;
+    await write(ifcfg, `${await lab.vm.readFile(ifcfg)}${secrets}`)(lab);
+    const marker = '# Managed by eni-agent.\n[connection]\nid=eni-agent-eth9\n';
+    await write(
+      KEYFILE,
+      `${marker}[802-1x]\nidentity=${SECRET}5\n[wifi-security]\npsk=${SECRET}6\n`,
+      0o600,
+    )(lab);
+    await write('/etc/sysconfig/network-scripts/keys-eth1', `KEY=${SECRET}7\n`)(lab);
+    return lab;
+  }
+
+  async function unpack(vm: Vm, file: string): Promise<{ names: readonly string[]; text: string }> {
+    const folder = vm.path('/unpacked');
+    await mkdir(folder);
+    await vm.run('tar', ['-xzf', file, '-C', folder]);
+    const { stdout } = await vm.run('find', [folder, '-type', 'f', '-printf', '%P\n']);
+    const names = stdout.split('\n').toSorted();
+    const texts = await Promise.all(names.map((name) => vm.readFile(`/unpacked/${name}`)));
+    return { names, text: texts.join('\n') };
+  }
+
+  test('has what support needs, for root alone, and no secret', async () => {
+    const lab = await openWithSecrets();
+    const { vm } = lab;
+    const file = vm.path('/support.tar.gz');
+    const { exitCode, stderr, stdout } = await vm.agent(['doctor', '--bundle', file]);
+    // As the lab wants them when it is closed.
+    await rm(vm.path(KEYFILE));
+    await vm.agent(['reconfigure']);
+    // The files are not as the agent would write them.
+    expect({ exitCode, stderr }).toEqual({ exitCode: 3, stderr: '' });
+    expect(stdout).toContain(`${file} is written`);
+    expect((await stat(file)).mode & 0o777).toBe(0o600);
+    const { names, text } = await unpack(vm, file);
+    const files = ['ifcfg-eth1', 'route-eth1', 'rule-eth1'].map((name) => `files${SCRIPTS}/${name}`);
+    const kernel = ['addresses', 'links', 'routes', 'routes6', 'rules', 'rules6'].map(
+      (name) => `kernel/${name}.txt`,
+    );
+    const documents = ['config', 'findings', 'state', 'status'].map((name) => `${name}.json`);
+    const expected = [...documents, ...kernel, ...files, `files${KEYFILE}`, 'journal.txt', 'versions.txt'];
+    expect(names).toEqual(expected.map((name) => `eni-agent-doctor/${name}`).toSorted());
+    expect(text).not.toContain(SECRET);
+    expect(text).toContain('PASSWORD=<removed>');
+    expect(text).toContain('from 10.0.1.4 lookup 21001');
+    expect(text).toMatch(/^IPADDR0?=10\.0\.1\.4$/m);
+    for (const name of documents) JSON.parse(await vm.readFile(`/unpacked/eni-agent-doctor/${name}`));
+  });
+
+  test('replaces no file, and leaves nothing beside it', async () => {
+    const lab = await openLab();
+    const file = lab.vm.path('/support/file.tar.gz');
+    await write('/support/file.tar.gz', 'mine')(lab);
+    const { exitCode, stdout, stderr } = await lab.vm.agent(['doctor', '--bundle', file]);
+    expect({ exitCode, stdout }).toEqual({ exitCode: 2, stdout: '' });
+    expect(stderr).toContain(`writing ${file}: it is there already, and is not replaced; name another file`);
+    expect(await readdir(lab.vm.path('/support'))).toEqual(['file.tar.gz']);
+    expect(await lab.vm.readFile('/support/file.tar.gz')).toBe('mine');
+  });
 });
