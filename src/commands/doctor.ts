@@ -9,7 +9,7 @@ import { AgentError } from '../errors.ts';
 import { openRtnetlink, type Rtnetlink } from '../kernel/socket.ts';
 import { createLog } from '../log.ts';
 import { NO_MEMO } from '../model/memo.ts';
-import { collectFacts } from '../reconcile/doctor.ts';
+import { collectFacts, type Examination } from '../reconcile/doctor.ts';
 import { NO_MEMORY } from '../reconcile/look.ts';
 import type { Reconciler } from '../reconcile/reconcile.ts';
 import { connectControl } from '../system/control-client.ts';
@@ -98,15 +98,16 @@ interface Agent {
   readonly configProblem: Facts['configProblem'];
 }
 
-/** A configuration that cannot be used is a finding as any other. */
+/** A configuration that cannot be used is a finding as any other, but for one that the operator names. */
 async function prepare(environment: Environment, rtnetlink: Rtnetlink): Promise<Agent> {
   try {
     const context = await createContext(environment);
     const reconciler = await createReconciler(environment, context, rtnetlink);
     return { context, reconciler: { ...reconciler, memory: NO_MEMORY }, configProblem: null };
   } catch (error) {
-    if (!(error instanceof AgentError) || !CONFIGURATION_ERRORS.includes(error.code)) throw error;
     const { options, stderr } = environment;
+    const isFinding = error instanceof AgentError && CONFIGURATION_ERRORS.includes(error.code);
+    if (!isFinding || options.config !== undefined) throw error;
     const paths = createPaths(options.root);
     const log = createLog({ level: options.logLevel ?? 'warn', stream: stderr });
     const { fixes } = error.details as { readonly fixes?: readonly string[] };
@@ -142,7 +143,8 @@ async function examine(
   }
 }
 
-type StatusFacts = Pick<Facts, 'hasDaemon' | 'status' | 'storageProblem'> & Pick<Examined, 'report'>;
+type StatusFacts = Pick<Examination, 'hasDaemon' | 'status' | 'storageProblem' | 'leftToFiles'> &
+  Pick<Examined, 'report'>;
 
 /** The daemon's word when there is one. */
 async function askForStatus(paths: Paths, reconciler: Reconciler | null): Promise<StatusFacts> {
@@ -151,13 +153,15 @@ async function askForStatus(paths: Paths, reconciler: Reconciler | null): Promis
     if (daemon !== null) return factsOf(parseReport(await daemon.status()));
     if (reconciler !== null) return factsOf(await makeReport(reconciler, null));
     const reason = 'no daemon runs, and the configuration cannot be used';
-    return { hasDaemon: { value: false }, status: { unknown: reason }, storageProblem: null, report: null };
+    return { ...NOTHING_SAID, hasDaemon: { value: false }, status: { unknown: reason } };
   } catch (error) {
     if (!(error instanceof AgentError)) throw error;
     const unknown = { unknown: error.message };
-    return { hasDaemon: unknown, status: unknown, storageProblem: null, report: null };
+    return { ...NOTHING_SAID, hasDaemon: unknown, status: unknown };
   }
 }
+
+const NOTHING_SAID = { storageProblem: null, leftToFiles: [], report: null } as const;
 
 function factsOf(report: Report): StatusFacts {
   const { daemon, interfaces, storageProblem } = report;
@@ -166,7 +170,13 @@ function factsOf(report: Report): StatusFacts {
   const lines = interfaces
     .filter(({ state }) => amiss.includes(state))
     .map(({ name, mac, state, reason }) => `${name ?? mac}: ${state}: ${reason}`);
-  return { hasDaemon: { value: daemon }, status: { value: lines }, storageProblem, report };
+  return {
+    hasDaemon: { value: daemon },
+    status: { value: lines },
+    storageProblem,
+    leftToFiles: interfaces.filter(({ state }) => state === 'foreign-config').map(({ mac }) => mac),
+    report,
+  };
 }
 
 const STYLES: Readonly<Record<Severity, Style>> = { error: 'red', warning: 'yellow', hint: 'dim' };

@@ -33,6 +33,8 @@ export interface Examination
   readonly engines: string;
   /** That the daemon knows of; null otherwise. */
   readonly storageProblem: string | null;
+  /** MACs of NICs that are left to the files that somebody wrote. */
+  readonly leftToFiles: readonly string[];
 }
 
 export async function collectFacts(examination: Examination): Promise<Facts> {
@@ -42,7 +44,7 @@ export async function collectFacts(examination: Examination): Promise<Facts> {
   const observation = await observe(observer);
   const host = withAnswer(observation.host, fetched);
   const answer = host.state.metadata?.answer;
-  const nics = nicFacts(host, config);
+  const nics = nicFacts(host, config).map((nic) => withDeferral(nic, examination));
   const [way, answers, profiles, surroundings] = await Promise.all([
     provider?.name === 'tencent' ? findWay(examination, answer) : null,
     findAnswers(nics, rtnetlink),
@@ -103,6 +105,10 @@ async function read(provider: MetadataProvider | null): Promise<Reading> {
     if (!(error instanceof AgentError)) throw error;
     return { reading: { value: { durationMs: elapsed(), failure: error.message } }, fetched: undefined };
   }
+}
+
+function withDeferral(nic: NicFacts, { leftToFiles }: Examination): NicFacts {
+  return leftToFiles.includes(nic.mac) ? { ...nic, leftAlone: nic.leftAlone ?? 'foreign-config' } : nic;
 }
 
 /** As if it were remembered already. */

@@ -183,12 +183,18 @@ const FAULTS: readonly Fault[] = [
   },
   {
     id: 'other-agent',
-    what: 'a rule of nic-hotplug',
-    break: write(
-      '/etc/udev/rules.d/80-nic.rules',
-      'SUBSYSTEM=="net", ACTION=="add", RUN+="/usr/local/nic-hotplug/hotplug.sh"\n',
-    ),
-    evidence: /80-nic\.rules/,
+    what: 'a rule of nic-hotplug, one of a package, and a timer',
+    break: async (lab) => {
+      const rule = 'SUBSYSTEM=="net", ACTION=="add", RUN+="/usr/local/nic-hotplug/hotplug.sh"\n';
+      await write('/etc/udev/rules.d/80-nic.rules', rule)(lab);
+      await write('/usr/lib/udev/rules.d/53-ec2-network-interfaces.rules', rule)(lab);
+      const timer = '[Timer]\nOnBootSec=5min\n[Install]\nWantedBy=timers.target\n';
+      await write('/usr/lib/systemd/system/nm-cloud-setup.timer', timer)(lab);
+      await write('/usr/lib/systemd/system/nm-cloud-setup.service', '[Service]\nExecStart=/bin/true\n')(lab);
+      await lab.vm.run('systemctl', [`--root=${lab.vm.root}`, 'enable', 'nm-cloud-setup.timer']);
+    },
+    count: 3,
+    evidence: /timers\.target\.wants\/nm-cloud-setup\.timer/,
   },
   {
     id: 'cloud-init',

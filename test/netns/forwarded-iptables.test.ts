@@ -1,6 +1,8 @@
 /** `routing.forwarded: connmark` on a machine without nft. */
 import { expect, test } from 'vitest';
+import type { Diagnosis } from '../../src/doctor/judge.ts';
 import { brokenCells } from '../lab/cells.ts';
+import { openLab } from '../lab/open-lab.ts';
 import { withCapabilities, withPrograms } from '../lab/programs.ts';
 import {
   openPublishedLab,
@@ -105,4 +107,19 @@ test('without iptables, too, it is a problem of the NICs, which work otherwise',
   await daemon.stop();
   expect((await lab.vm.agent(['reconfigure'])).exitCode).toBe(0);
   expect(brokenCells(await publishedMatrix(lab, PUBLISHED_ADDRESSES))).toEqual([]);
+});
+
+test('doctor finds what old iptables publishes, and says so where no program can list it', async () => {
+  const lab = await openLab();
+  await lab.attachEni({ addresses: ['10.0.1.4'] });
+  expect((await lab.vm.agent(['reconfigure'])).exitCode).toBe(0);
+  const rule = '-A PREROUTING -p tcp -m tcp --dport 80 -j DNAT --to-destination 172.17.0.2:80';
+  await lab.vm.run('iptables-legacy', ['-t', 'nat', ...rule.split(' ')]);
+  const examine = async (through: readonly string[]): Promise<Diagnosis> =>
+    JSON.parse((await lab.vm.agent(['doctor', '--json'], { through })).stdout) as Diagnosis;
+  const { findings } = await examine([]);
+  expect(findings.find(({ id }) => id === 'published-ports')?.evidence).toEqual([rule]);
+  const { checked, unknown } = await examine(await withPrograms({ nft: '/usr/sbin/nft' }));
+  expect(checked).not.toContain('published-ports');
+  expect(unknown.find(({ id }) => id === 'published-ports')?.reason).toMatch(/iptables-save.*ENOENT/);
 });

@@ -1,6 +1,7 @@
 /** With Debian's NetworkManager: profiles that it reads, without a flap, and without what it does to a NIC that no profile claims. */
 import { copyFile } from 'node:fs/promises';
 import { expect, test } from 'vitest';
+import type { Diagnosis } from '../../src/doctor/judge.ts';
 import { brokenCells } from '../lab/cells.ts';
 import type { Lab } from '../lab/lab.ts';
 import type { Monitor } from '../lab/monitor.ts';
@@ -220,4 +221,42 @@ test('a NIC of network-scripts is taken from it before the kernel has anything t
   // Debian's has no plugin that could read it. Ahead of the kernel steps is the only time that it is told of such a file.
   expect(manager.log()).toMatch(/op="connections-load" args="\S+\/ifcfg-eth1"/);
   expect(brokenCells(await lab.matrix(ADDRESSES))).toEqual([]);
+});
+
+test('doctor names a profile of somebody else that runs a NIC, and not what is as it should be', async () => {
+  const lab = await openManagedLab();
+  const { vm } = lab;
+  const manager = await startNetworkManager(vm);
+  const { mac } = await lab.attachEni({ addresses: ['10.0.1.4'] });
+  const daemon = await vm.startDaemon({ config: EVERY_SECOND });
+  await daemon.waitForStatus(inSync(mac));
+  await manager.waitForState('eth1', ACTIVE);
+  const examine = async () => {
+    const { findings, checked } = JSON.parse((await vm.agent(['doctor', '--json'])).stdout) as Diagnosis;
+    return { checked, findings: findings.filter(({ severity }) => severity !== 'hint') };
+  };
+  const before = await examine();
+  expect(before.findings).toEqual([]);
+  expect(before.checked).toContain('network-manager');
+
+  const any = ['type', 'ethernet', 'con-name', 'any one', 'ifname', '*'];
+  const methods = ['ipv4.method', 'disabled', 'ipv6.method', 'disabled'];
+  await manager.nmcli('connection', 'add', ...any, ...methods);
+  await manager.nmcli('connection', 'up', 'any one', 'ifname', 'eth1');
+  await manager.waitForState('eth1', 'connected any one');
+  const { findings } = await examine();
+  const finding = findings.find(({ id }) => id === 'network-manager');
+  expect(finding?.evidence).toEqual([
+    'active is /etc/NetworkManager/system-connections/any one.nmconnection',
+    `the agent's is ${PROFILE}`,
+  ]);
+  expect(finding?.fix).toEqual([
+    "nmcli connection modify 'any one' connection.autoconnect no",
+    'nmcli connection up eni-agent-eth1',
+  ]);
+  await manager.nmcli('connection', 'modify', 'any one', 'connection.autoconnect', 'no');
+  await manager.nmcli('connection', 'up', 'eni-agent-eth1');
+  await manager.waitForState('eth1', ACTIVE);
+  await daemon.waitForStatus(inSync(mac));
+  expect(await examine()).toEqual(before);
 });

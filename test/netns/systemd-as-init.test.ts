@@ -1,6 +1,7 @@
 /** The units below a real systemd, in their sandbox: the whole job, and what systemd is there for. As root alone. */
 import { copyFile, mkdir, writeFile } from 'node:fs/promises';
 import { expect, onTestFinished, test } from 'vitest';
+import type { Diagnosis } from '../../src/doctor/judge.ts';
 import { dumpKernel } from '../lab/kernel-dump.ts';
 import { type Lab, type Matrix } from '../lab/lab.ts';
 import { openLab } from '../lab/open-lab.ts';
@@ -235,4 +236,35 @@ test('who rolls back what nobody confirms has a scope of its own, which a restar
   });
   await manager.waitForStatus(inSync(eni.mac));
   expect((await manager.run('systemctl', ...scopes)).stdout).toBe('');
+});
+
+test('doctor says that the daemon has failed, and what it says to type starts it again', async () => {
+  const lab = await openLab();
+  const eni = await lab.attachEni({ addresses: ['10.0.1.4'] });
+  await addDropIns(lab.vm, { [DAEMON]: '[Service]\nRestart=no\n' });
+  const manager = await boot(lab);
+  await manager.waitForStatus(inSync(eni.mac));
+  const examine = async (): Promise<Diagnosis> =>
+    JSON.parse((await manager.run('sh', '-c', 'eni-agent doctor --json || true')).stdout) as Diagnosis;
+  const before = await examine();
+  expect(before.findings.filter(({ severity }) => severity !== 'hint')).toEqual([]);
+  expect(before.unknown).toEqual([]);
+  await manager.run('systemctl', 'kill', '--signal=KILL', DAEMON);
+  await until({
+    what: 'the unit has failed',
+    read: async () => (await manager.show(DAEMON, 'ActiveState'))['ActiveState'],
+    holds: (state) => state === 'failed',
+  });
+  const { findings } = await examine();
+  const [finding] = findings;
+  expect(finding).toMatchObject({ id: 'daemon', severity: 'error' });
+  expect(finding?.evidence).toContain('eni-agent.service is failed, result signal');
+  for (const command of finding?.fix ?? []) await manager.run('sh', '-c', command);
+  await manager.waitForStatus(inSync(eni.mac));
+  expect(await examine()).toEqual(before);
+
+  await manager.run('sh', '-c', 'eni-agent doctor --bundle /root/support.tar.gz');
+  const member = 'eni-agent-doctor/journal.txt';
+  const { stdout } = await manager.run('tar', '-xzOf', '/root/support.tar.gz', member);
+  expect(stdout).toContain('Main process exited, code=killed, status=9/KILL');
 });
