@@ -43,14 +43,15 @@ function detourFinding(way: MetadataWay, primary: string, facts: Facts): Finding
   };
 }
 
-function troubleOf({ failure, durationMs }: MetadataReading, facts: Facts): readonly Finding[] {
+function troubleOf({ failure, durationMs, way }: MetadataReading, facts: Facts): readonly Finding[] {
+  const fix = [agent(facts, 'config'), ...(way === null ? [] : [agent(facts, `explain ${way.address}`)])];
   if (failure !== null) {
     return [
       {
         severity: 'error',
         title: 'the metadata service gives no answer that can be used: nothing new is noticed',
         evidence: [failure],
-        fix: [agent(facts, 'config'), agent(facts, 'explain 169.254.0.23')],
+        fix,
       },
     ];
   }
@@ -60,7 +61,7 @@ function troubleOf({ failure, durationMs }: MetadataReading, facts: Facts): read
       severity: 'warning',
       title: `the metadata takes ${(durationMs / 1000).toFixed(1)} s to read: a new address is noticed so much later`,
       evidence: [`one reading took ${Math.round(durationMs)} ms; a few milliseconds are usual`],
-      fix: [agent(facts, 'config'), agent(facts, 'explain 169.254.0.23')],
+      fix,
     },
   ];
 }

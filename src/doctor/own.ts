@@ -25,6 +25,7 @@ export function checkDaemon({ hasDaemon, surroundings }: Facts): Verdict {
   if ('unknown' in hasDaemon) return notChecked(hasDaemon.unknown);
   if (hasDaemon.value) return verdict();
   const service = 'value' in surroundings.service ? surroundings.service.value : null;
+  const isInstalled = service !== null || 'unknown' in surroundings.service;
   const hasFailed = service?.active === 'failed';
   const severity = hasFailed ? 'error' : service === null ? 'hint' : 'warning';
   return verdict({
@@ -34,10 +35,12 @@ export function checkDaemon({ hasDaemon, surroundings }: Facts): Verdict {
       'nobody answers on /run/eni-agent/control.sock',
       ...(service === null ? [] : [`${UNIT} is ${service.active}, result ${service.result}`]),
     ],
-    fix: [
-      ...(hasFailed ? [`journalctl -u ${UNIT} -n 50 --no-pager`, `systemctl reset-failed ${UNIT}`] : []),
-      `systemctl enable --now ${UNIT}`,
-    ],
+    fix: isInstalled
+      ? [
+          ...(hasFailed ? [`journalctl -u ${UNIT} -n 50 --no-pager`, `systemctl reset-failed ${UNIT}`] : []),
+          `systemctl enable --now ${UNIT}`,
+        ]
+      : [],
   });
 }
 

@@ -18,9 +18,12 @@ export function appendLine(facts: Facts, path: string, line: string): string {
   return `printf '%s\\n' ${quote(line)} >> ${pathIn(facts, path)}`;
 }
 
-/** Removes each line that is this very text. */
+/** Removes each line that is this text; white space of any kind, and what cannot be typed stands for any of its kind. */
 export function deleteLine(facts: Facts, path: string, line: string): string {
-  const pattern = line.replaceAll(/[[\].*^$\\/]/g, '\\$&');
+  const pattern = line
+    .replaceAll(/[[\].*^$\\/]/g, '\\$&')
+    .replaceAll(/\s+/g, '[[:space:]]\\+')
+    .replaceAll(/[^ -~]+/g, '.*');
   return `sed -i ${quote(`/^${pattern}$/d`)} ${pathIn(facts, path)}`;
 }
 

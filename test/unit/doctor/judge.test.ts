@@ -179,11 +179,14 @@ const METADATA: readonly Row[] = [
   [
     'slow metadata',
     { metadata: { value: { durationMs: 1_200, failure: null, way: null } } },
-    ['warning metadata', 'eni-agent config', 'eni-agent explain 169.254.0.23'],
+    ['warning metadata', 'eni-agent config'],
   ],
   [
     'no answer, below another root',
-    { root: '/mnt/my disk', metadata: { value: { durationMs: 2_000, failure: 'refused', way: null } } },
+    {
+      root: '/mnt/my disk',
+      metadata: { value: { durationMs: 2_000, failure: 'refused', way: { ...way, link: ETH0 } } },
+    },
     [
       'error metadata',
       "eni-agent --root '/mnt/my disk' config",
@@ -279,7 +282,7 @@ const FILES: readonly Row[] = [
     },
     [
       'error gateway',
-      "sed -i '/^default via 10\\.9\\.0\\.1 table 7$/d' /etc/sysconfig/network-scripts/route-eth1",
+      "sed -i '/^default[[:space:]]\\+via[[:space:]]\\+10\\.9\\.0\\.1[[:space:]]\\+table[[:space:]]\\+7$/d' /etc/sysconfig/network-scripts/route-eth1",
     ],
   ],
   [
@@ -388,6 +391,7 @@ const OTHERS: readonly Row[] = [
       'systemctl enable --now eni-agent.service',
     ],
   ],
+  ['no daemon, and no unit', { hasDaemon: { value: false } }, ['hint daemon']],
   [
     'a daemon that was stopped',
     {

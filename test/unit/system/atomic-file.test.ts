@@ -3,6 +3,7 @@ import path from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import {
+  createFileAtomically,
   keepAs,
   leftovers,
   prepareFile,
@@ -243,6 +244,31 @@ describe('what cannot be written says where', () => {
   test('a file whose place is taken by a folder leaves no temporary', async () => {
     await mkdir(file);
     await expect(writeFileAtomically(file, '', DURABLE)).rejects.toMatchObject(failure(file));
+    expect(await names()).toEqual(['ifcfg-eth1']);
+  });
+});
+
+describe('a new file', () => {
+  const content = new TextEncoder().encode('content');
+
+  test('has its content and its mode, whatever the umask', async () => {
+    await createFileAtomically(file, content, 0o666);
+    expect(await readFile(file, 'utf8')).toBe('content');
+    expect(await modeOf(file)).toBe(0o666);
+    expect(await names()).toEqual(['ifcfg-eth1']);
+  });
+
+  test.each([
+    ['a file', () => writeFile(file, 'mine')],
+    ['a link that leads nowhere', () => symlink('nowhere', file)],
+  ])('takes the name of nothing that is there: %s', async (_, occupy) => {
+    await occupy();
+    const before = await lstat(file);
+    await expect(createFileAtomically(file, content, 0o600)).rejects.toMatchObject({
+      code: 'file-failed',
+      message: `writing ${file}: it is there already; name another file`,
+    });
+    expect((await lstat(file)).ino).toBe(before.ino);
     expect(await names()).toEqual(['ifcfg-eth1']);
   });
 });
