@@ -8,10 +8,10 @@ import type { Lab } from '../lab/lab.ts';
 import { inNamespace } from '../lab/netns.ts';
 import { openLab } from '../lab/open-lab.ts';
 import { inSync } from '../lab/settled.ts';
-import { addContainer } from '../lab/surroundings.ts';
-import { METADATA_ADDRESS } from '../lab/topology.ts';
+import { addContainer, PUBLISHED_PORT } from '../lab/surroundings.ts';
+import { METADATA_ADDRESS, METADATA_PORT } from '../lab/topology.ts';
 import { until } from '../lab/until.ts';
-import type { Vm } from '../lab/vm.ts';
+import { CONNECT_DEADLINE_MS, type Vm } from '../lab/vm.ts';
 
 const CLI = new URL('../../dist/cli.js', import.meta.url).pathname;
 const SCRIPTS = '/etc/sysconfig/network-scripts';
@@ -65,6 +65,8 @@ interface Fault {
   readonly count?: number;
   /** What the evidence has to have in it. */
   readonly evidence: RegExp;
+  /** Whether what it breaks works. */
+  readonly works?: (lab: Lab) => Promise<boolean>;
 }
 
 const ip =
@@ -82,12 +84,19 @@ const write =
     await chmod(file, mode);
   };
 
+/** As any program asks, from no address of its own choice. */
+async function reachesMetadata(lab: Lab): Promise<boolean> {
+  const probe = { from: 'vm', to: METADATA_ADDRESS, port: METADATA_PORT } as const;
+  return (await lab.probe({ ...probe, protocol: 'http', timeoutMs: CONNECT_DEADLINE_MS })).outcome === 'ok';
+}
+
 const FAULTS: readonly Fault[] = [
   {
     id: 'second-default',
     what: 'a second default route that wins',
     break: ip('route add default via 10.0.1.1 dev eth1 metric 50'),
     evidence: /default via 10\.0\.1\.1 dev eth1 metric 50/,
+    works: reachesMetadata,
   },
   {
     id: 'second-default',
@@ -103,9 +112,13 @@ const FAULTS: readonly Fault[] = [
   },
   {
     id: 'link-local',
-    what: 'a zeroconf route',
-    break: ip('route add 169.254.0.0/16 dev eth1 metric 1003'),
+    what: 'a zeroconf route, as ifup adds it',
+    break: async (lab) => {
+      await write(`${SCRIPTS}/ifup-eth`, '')(lab);
+      await ip('route add 169.254.0.0/16 dev eth1 metric 1003')(lab);
+    },
     evidence: /169\.254\.0\.0\/16 dev eth1 metric 1003/,
+    works: reachesMetadata,
   },
   {
     id: 'metadata',
@@ -138,6 +151,8 @@ const FAULTS: readonly Fault[] = [
       });
     },
     evidence: /dnat to 172\.17\.0\.2/,
+    works: async (lab) =>
+      (await lab.connect({ from: 'outside', to: '10.0.1.4', port: PUBLISHED_PORT })).outcome === 'ok',
   },
   {
     id: 'duplicate-address',
@@ -214,7 +229,7 @@ const FAULTS: readonly Fault[] = [
 ];
 
 describe('a VM with', () => {
-  test.each(FAULTS)('$what: $id', async ({ id, break: damage, count = 1, evidence, ...options }) => {
+  test.each(FAULTS)('$what: $id', async ({ id, break: damage, count = 1, evidence, works, ...options }) => {
     const { lab } = await openHealthyLab(options);
     const { vm } = lab;
     const before = await examine(vm);
@@ -222,6 +237,7 @@ describe('a VM with', () => {
     expect(before.exitCode).toBe(0);
 
     await damage(lab);
+    expect(await works?.(lab)).not.toBe(true);
     const snapshot = await vm.snapshot();
     const broken = await examine(vm);
     expect(idsOf(broken.diagnosis)).toEqual(Array.from({ length: count }, () => id));
@@ -234,6 +250,16 @@ describe('a VM with', () => {
     const mended = await examine(vm);
     expect(mended.diagnosis).toEqual(before.diagnosis);
     expect(mended.exitCode).toBe(0);
+    expect(await works?.(lab)).not.toBe(false);
+  });
+
+  test('a metadata service that does not answer: metadata', async () => {
+    const { lab } = await openHealthyLab({});
+    await lab.metadata.down();
+    const { exitCode, diagnosis } = await examine(lab.vm);
+    expect(exitCode).toBe(3);
+    expect(idsOf(diagnosis)).toEqual(['metadata']);
+    expect(diagnosis.findings[0]?.evidence.join()).toMatch(/ECONNREFUSED/);
   });
 
   test('a daemon that does not run, which is a hint where no unit says that it should', async () => {

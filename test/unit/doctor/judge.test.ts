@@ -239,6 +239,14 @@ const REPLIES: readonly Row[] = [
     ],
   ],
   [
+    'a strict filter on a VM that forwards, with one NIC, is none',
+    {
+      host: { links: [{ ...ETH0, sysctls: STRICT }] },
+      config: { sysctl: { rpFilter: 'leave' } },
+      surroundings: { isForwarding: true },
+    },
+  ],
+  [
     'published ports, and a configuration without the section',
     { surroundings: { translations: { value: ['tcp dport 80 dnat to 172.17.0.2'] } } },
     [
@@ -315,6 +323,7 @@ const FILES: readonly Row[] = [
         files: {
           '/etc/sysconfig/network-scripts/ifcfg-lo': 'DEVICE=lo\n',
           '/etc/sysconfig/network-scripts/ifcfg-eth7': 'DEVICE=eth7\nONBOOT=no\n',
+          '/etc/sysconfig/network-scripts/ifcfg-eth6': 'DEVICE=eth6\nTYPE=Bridge\n',
           '/etc/sysconfig/network-scripts/ifcfg-bond0': 'DEVICE=bond0\nTYPE=Bond\n',
           '/etc/sysconfig/network-scripts/ifcfg-old': `DEVICE=eth9\nHWADDR=${macOf(2).toUpperCase()}\n`,
           '/etc/sysconfig/network-scripts/ifcfg-eth8': '# Managed by eni-agent.\nDEVICE=eth8\n',
