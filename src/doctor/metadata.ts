@@ -28,19 +28,20 @@ function detourOf({ way }: MetadataReading, facts: Facts): readonly Finding[] | 
 }
 
 function detourFinding(way: MetadataWay, primary: string, facts: Facts): Finding {
-  const { address, link, foreignRule, route, mainRoute } = way;
+  const { address, link, foreignRule, route } = way;
   const evidence = [`${address} leaves by ${link?.ifname}, and the primary NIC is ${primary}`];
-  const explain = agent(facts, `explain ${address}`);
-  const fixes =
-    foreignRule === null
-      ? [mainRoute === null ? explain : `ip route del ${mainRoute} dev ${link?.ifname} table ${MAIN_TABLE}`]
-      : [`ip rule del ${foreignRule}`];
   return {
     severity: 'error',
     title: `requests to the metadata service leave by ${link?.ifname}: what comes back is not believed`,
     evidence: [...evidence, ...(foreignRule === null ? [] : [`rule: ${foreignRule}`]), `route: ${route}`],
-    fix: fixes,
+    fix: [fixOfDetour(way) ?? agent(facts, `explain ${address}`)],
   };
+}
+
+/** undefined for what cannot be typed: a rule of which not everything is known, a route of another table. */
+function fixOfDetour({ foreignRule, mainRoute, link }: MetadataWay): string | undefined {
+  if (foreignRule !== null) return foreignRule.includes('…') ? undefined : `ip rule del ${foreignRule}`;
+  return mainRoute === null ? undefined : `ip route del ${mainRoute} dev ${link?.ifname} table ${MAIN_TABLE}`;
 }
 
 function troubleOf({ failure, durationMs, way }: MetadataReading, facts: Facts): readonly Finding[] {

@@ -22,6 +22,8 @@ const LINK_LOCAL = '169.254.0.0/16' as Cidr;
 const METADATA_ADDRESSES = ['169.254.0.23', '169.254.10.10'] as IpAddress[];
 /** RTPROT_KERNEL: made of an address, and gone with it. */
 const BY_KERNEL = 2;
+/** RTPROT_RA */
+const BY_ADVERTISEMENT = 9;
 
 /** One way of a default route. */
 interface Leg extends Nexthop {
@@ -88,20 +90,44 @@ function fixOfDefault(leg: Leg, keptIndex: number, facts: Facts): readonly strin
     kept === undefined
       ? `${ip} del ${legText(leg, facts)}`
       : `${ip} replace ${legText({ ...kept, route }, facts)}`;
-  return [...profilesOf(linkIndex, facts).flatMap((file) => fixOfFile(file, facts)), command];
+  const files = profilesOf(linkIndex, facts).flatMap((file) => fixOfFile(file, route.family, facts));
+  return [...files, ...fixOfAdvertisement(leg, facts), command];
 }
 
 /** What would bring it back at the next boot. */
-function fixOfFile(file: HostFile, facts: Facts): readonly string[] {
+function fixOfFile(file: HostFile, family: Family, facts: Facts): readonly string[] {
   const path = pathIn(facts, file.path);
-  if (isKeyfile(file.path)) {
-    const isNever = /^never-default=true$/m.test(file.content);
-    return isNever ? [] : [`sed -i '/^\\[ipv4\\]$/a never-default=true' ${path}`];
-  }
-  if (valueOf(file, 'GATEWAY') !== undefined) return [`sed -i '/^GATEWAY=/d' ${path}`];
-  const isLeased = valueOf(file, 'BOOTPROTO')?.toLowerCase() === 'dhcp';
-  const isDefault = isLeased && valueOf(file, 'DEFROUTE')?.toLowerCase() !== 'no';
-  return isDefault ? [appendLine(facts, file.path, 'DEFROUTE=no')] : [];
+  if (isKeyfile(file.path)) return fixOfKeyfile(file, family, facts);
+  const key = family === 4 ? 'GATEWAY' : 'IPV6_DEFAULTGW';
+  if (valueOf(file, key) !== undefined) return [`sed -i '/^${key}=/d' ${path}`];
+  const [leased, setting] =
+    family === 4
+      ? [valueOf(file, 'BOOTPROTO')?.toLowerCase() === 'dhcp', 'DEFROUTE']
+      : [valueOf(file, 'IPV6_AUTOCONF')?.toLowerCase() === 'yes', 'IPV6_DEFROUTE'];
+  const isDefault = leased && valueOf(file, setting)?.toLowerCase() !== 'no';
+  return isDefault ? [appendLine(facts, file.path, `${setting}=no`)] : [];
+}
+
+function fixOfKeyfile(file: HostFile, family: Family, facts: Facts): readonly string[] {
+  const path = pathIn(facts, file.path);
+  const section = `ipv${family}`;
+  const [, text] = file.content.split(new RegExp(`^\\[${section}\\]$`, 'm'));
+  if (text === undefined || /^never-default=true$/m.test(text.split(/^\[/m)[0] ?? '')) return [];
+  const isInUse = facts.host.distribution.networkManager?.isInUse === true && facts.root === '';
+  return [
+    `sed -i '/^\\[${section}\\]$/a never-default=true' ${path}`,
+    ...(isInUse ? [`nmcli connection load ${path}`] : []),
+  ];
+}
+
+/** The next advertisement of the router would bring it back. */
+function fixOfAdvertisement({ route, linkIndex }: Leg, facts: Facts): readonly string[] {
+  if (route.protocol !== BY_ADVERTISEMENT) return [];
+  const setting = `net.ipv6.conf.${linkName(linkIndex, facts)}.accept_ra_defrtr`;
+  return [
+    appendLine(facts, '/etc/sysctl.d/90-accept-ra-defrtr.conf', `${setting} = 0`),
+    `sysctl -w ${setting}=0`,
+  ];
 }
 
 /** A route for link-local addresses by anything but the primary NIC's gateway. */

@@ -1,11 +1,13 @@
-/** Reads our table of nftables, without a process: the comments of its rules say what they are. */
+/** Reads nftables without a process: whether there is anything, and our own table, whose rules say what they are in their comments. */
 import { AgentError } from '../errors.ts';
 import { attributeText, decodeAttributes, encodeBody, encodeText, readU8 } from './codec.ts';
 import { openNetfilter } from './socket.ts';
 
 /** linux/netfilter/nfnetlink.h and nf_tables.h; a message type is subsystem << 8 | message. */
 const NFNL_SUBSYS_NFTABLES = 10;
+const NFT_MSG_GETTABLE = 1;
 const NFT_MSG_GETRULE = 7;
+const GET_TABLES = (NFNL_SUBSYS_NFTABLES << 8) | NFT_MSG_GETTABLE;
 const GET_RULES = (NFNL_SUBSYS_NFTABLES << 8) | NFT_MSG_GETRULE;
 const NFTA_RULE_TABLE = 1;
 const NFTA_RULE_USERDATA = 7;
@@ -16,6 +18,17 @@ const NFGENMSG_BYTES = 4;
 /** libnftnl/udata.h: a comment in the data that programs keep with a rule, each entry u8 type, u8 length. */
 const UDATA_COMMENT = 0;
 const UDATA_HEADER_BYTES = 2;
+
+/** Anybody's, of any family. Throws AgentError `answer-lost`, also where nftables cannot be asked; `kernel-unavailable`. */
+export async function hasTables(): Promise<boolean> {
+  const netfilter = openNetfilter();
+  try {
+    const tables = await netfilter.dump(GET_TABLES, encodeBody(new Uint8Array(NFGENMSG_BYTES), []));
+    return tables.length > 0;
+  } finally {
+    netfilter.close();
+  }
+}
 
 /** In the kernel's order; none where nftables cannot be asked (no such subsystem, no permission). */
 export async function readRuleComments(table: string): Promise<readonly string[]> {

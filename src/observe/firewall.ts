@@ -1,6 +1,7 @@
 /** Published ports: the rules that send a connection on to another address, as nft and iptables list them. */
 import { readFile } from 'node:fs/promises';
 import { AgentError, errorMessage } from '../errors.ts';
+import { hasTables } from '../kernel/nftables.ts';
 import type { Known } from '../model/surroundings.ts';
 import { isMissing } from '../system/atomic-file.ts';
 import { run } from '../system/run.ts';
@@ -27,19 +28,9 @@ export async function observeTranslations(): Promise<Known<readonly string[]>> {
   }
 }
 
+/** Without any table there is nothing to list, and no program is needed for it. */
 async function listNftables(): Promise<string> {
-  try {
-    return await list('nft', ['list', 'ruleset']);
-  } catch (error) {
-    // Without the program the kernel may still have rules, but not where it has no nftables at all.
-    if (error instanceof AgentError && !(await hasNftables())) return '';
-    throw error;
-  }
-}
-
-async function hasNftables(): Promise<boolean> {
-  const modules = await readFile('/proc/modules', 'utf8').catch(() => 'nf_tables ');
-  return /^nf_tables /m.test(modules);
+  return (await hasTables()) ? list('nft', ['list', 'ruleset']) : '';
 }
 
 async function listOldTables({

@@ -119,7 +119,13 @@ test('doctor finds what old iptables publishes, and says so where no program can
     JSON.parse((await lab.vm.agent(['doctor', '--json'], { through })).stdout) as Diagnosis;
   const { findings } = await examine([]);
   expect(findings.find(({ id }) => id === 'published-ports')?.evidence).toEqual([rule]);
-  const { checked, unknown } = await examine(await withPrograms({ nft: '/usr/sbin/nft' }));
+  const { checked, unknown } = await examine(await withPrograms({}));
   expect(checked).not.toContain('published-ports');
-  expect(unknown.find(({ id }) => id === 'published-ports')?.reason).toMatch(/iptables-save.*ENOENT/);
+  const reasonOf = (reasons: Diagnosis['unknown']) =>
+    reasons.find(({ id }) => id === 'published-ports')?.reason;
+  expect(reasonOf(unknown)).toMatch(/iptables-save.*ENOENT/);
+  await lab.vm.run('iptables-legacy', ['-t', 'nat', '-F']);
+  await lab.vm.run('nft', ['add', 'table', 'inet', 'others']);
+  const { unknown: without } = await examine(await withPrograms({ 'iptables-save': LEGACY_MULTI }));
+  expect(reasonOf(without)).toMatch(/nft.*ENOENT/);
 });

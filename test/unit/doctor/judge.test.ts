@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { CHECK_IDS, judge } from '../../../src/doctor/judge.ts';
 import type { LinkAddress } from '../../../src/model/host.ts';
 import type { IfName } from '../../../src/model/net.ts';
-import { addressesOf, asLinkAddress, cidr, ip, link, macOf, otherLink } from '../builders.ts';
+import { addressesOf, asLinkAddress, cidr, ip, link, macOf, networkManager, otherLink } from '../builders.ts';
 import { ETH0, ETH1, type FactsText, factsOf, nicOf, told } from './facts.ts';
 
 const IFCFG1 = '/etc/sysconfig/network-scripts/ifcfg-eth1';
@@ -123,6 +123,47 @@ const ROUTES: readonly Row[] = [
     ],
   ],
   [
+    'one by a keyfile that says so already, below a NetworkManager that runs, and of IPv6',
+    {
+      host: {
+        routes: [
+          'default via 10.0.0.1 dev eth0',
+          'default via 10.0.1.1 dev eth1 metric 101',
+          '::/0 via fe80::1 dev eth0 metric 100',
+          '::/0 via fe80::1 dev eth1 metric 1024 proto 9',
+        ],
+        files: {
+          [KEYFILE]:
+            '[connection]\ninterface-name=eth1\n[ipv4]\nnever-default=true\n[ipv6]\nmethod=auto\n[user]\n',
+        },
+        distribution: { networkManager: networkManager({}) },
+      },
+    },
+    ['warning second-default', 'ip route del default via 10.0.1.1 dev eth1 metric 101'],
+    [
+      'warning second-default',
+      `sed -i '/^\\[ipv6\\]$/a never-default=true' ${KEYFILE}`,
+      `nmcli connection load ${KEYFILE}`,
+      "printf '%s\\n' 'net.ipv6.conf.eth1.accept_ra_defrtr = 0' >> /etc/sysctl.d/90-accept-ra-defrtr.conf",
+      'sysctl -w net.ipv6.conf.eth1.accept_ra_defrtr=0',
+      'ip -6 route del default via fe80::1 dev eth1 metric 1024',
+    ],
+  ],
+  [
+    'one of IPv6, by an ifcfg file that has a gateway of IPv4, too',
+    {
+      host: {
+        routes: ['::/0 via fe80::1 dev eth0 metric 100', '::/0 via fe80::1 dev eth1 metric 1024'],
+        files: { [IFCFG1]: 'DEVICE=eth1\nGATEWAY=10.0.1.1\nIPV6_DEFAULTGW=fe80::1\n' },
+      },
+    },
+    [
+      'warning second-default',
+      `sed -i '/^IPV6_DEFAULTGW=/d' ${IFCFG1}`,
+      'ip -6 route del default via fe80::1 dev eth1 metric 1024',
+    ],
+  ],
+  [
     'a default route by a VPN is none',
     {
       host: {
@@ -201,6 +242,19 @@ const METADATA: readonly Row[] = [
       },
     },
     ['error metadata', 'ip rule del from all lookup 99 priority 5'],
+  ],
+  [
+    'a detour by a rule of which not everything is known',
+    {
+      metadata: {
+        value: {
+          durationMs: 9,
+          failure: 'x',
+          way: { ...way, foreignRule: 'from all … lookup 99 priority 5' },
+        },
+      },
+    },
+    ['error metadata', 'eni-agent explain 169.254.0.23'],
   ],
   [
     'a detour by a route of main',
