@@ -2,13 +2,16 @@
 import { isKeyfile, isOriginal, NETWORK_SCRIPTS, subjectOf, valueOf } from '../model/files.ts';
 import type { HostFile, Link } from '../model/host.ts';
 import {
+  addressBits,
   type Cidr,
   cidrContains,
+  familyOf,
   type IpAddress,
   networkOf,
   parseInterfaceAddress,
   parseIpAddress,
   parseNetmask,
+  splitCidr,
 } from '../model/net.ts';
 import type { TableName } from '../model/surroundings.ts';
 import { type Facts } from './facts.ts';
@@ -75,13 +78,18 @@ export function checkGateways(facts: Facts): Verdict {
 function gatewaysOf(file: HostFile, facts: Facts): readonly Finding[] {
   const link = linkOfFile(file, facts);
   if (link === undefined) return [];
-  const subnets = [...link.addresses.map(networkOf), ...subnetsIn(file)];
-  if (subnets.length === 0) return [];
+  const subnets = [...ipv4SubnetsOf(link), ...subnetsIn(file)];
+  // Who has single addresses alone has no gateway in a subnet at all.
+  if (subnets.every((subnet) => splitCidr(subnet).prefixLength === addressBits(4))) return [];
   return file.content.split('\n').flatMap((line) => {
     const gateway = gatewayIn(line);
     if (gateway === undefined || subnets.some((subnet) => cidrContains(subnet, gateway))) return [];
     return [gatewayFinding({ file, line, gateway, link, subnets }, facts)];
   });
+}
+
+function ipv4SubnetsOf({ addresses }: Link): readonly Cidr[] {
+  return addresses.filter(({ address }) => familyOf(address) === 4).map(networkOf);
 }
 
 interface WrongGateway {
@@ -97,7 +105,7 @@ function gatewayFinding({ file, line, gateway, link, subnets }: WrongGateway, fa
   const path = pathIn(facts, file.path);
   return {
     severity: 'error',
-    title: `${file.path} has the gateway ${gateway}, which is in no subnet of ${link.ifname}: the next boot does not set its route`,
+    title: `${file.path} has the gateway ${gateway}, which is in no subnet of ${link.ifname}: the kernel refuses its route, or nobody answers there`,
     evidence: [line.trim(), `${link.ifname} is in ${[...new Set(subnets)].join(', ')}`],
     fix: [
       right === undefined

@@ -63,10 +63,10 @@ const ENDS: Readonly<Record<number, string>> = {
 /** Where the package with a Node of its own keeps it. */
 const OWN_NODE = '/usr/lib/eni-agent/';
 
-export function checkNode({ machine }: Facts): Verdict {
+export function checkNode({ machine, host }: Facts): Verdict {
   const { nodeVersion, engines, today, nodePath } = machine;
   const evidence = [`Node ${nodeVersion}, ${nodePath}`];
-  const fix = [nodePath.startsWith(OWN_NODE) ? 'dnf upgrade eni-agent-standalone' : 'dnf upgrade nodejs'];
+  const fix = [fixOfNode(nodePath, host.distribution.release)];
   if (isOlder(nodeVersion, engines.replace(/^>=/, ''))) {
     const title = `Node ${nodeVersion} is older than the agent is made for (${engines})`;
     return verdict({ severity: 'warning', title, evidence, fix });
@@ -80,6 +80,13 @@ export function checkNode({ machine }: Facts): Verdict {
     fix,
   };
   return verdict(finding);
+}
+
+/** Releases 8 and 9 of Enterprise Linux have Node in streams; 7 has none that is new enough, and `yum` alone. */
+function fixOfNode(nodePath: string, release: number | null): string {
+  if (release === 7) return 'yum upgrade eni-agent-standalone';
+  if (nodePath.startsWith(OWN_NODE)) return 'dnf upgrade eni-agent-standalone';
+  return release === 8 || release === 9 ? 'dnf module switch-to nodejs:22' : 'dnf upgrade nodejs';
 }
 
 function isOlder(version: string, than: string): boolean {

@@ -63,12 +63,13 @@ export function checkPublishedPorts(facts: Facts): Verdict {
 /** Where the section is there in one line, only a person can say what is to become of it. */
 function configFix(facts: Facts): readonly string[] {
   const path = pathIn(facts, CONFIG_FILE);
+  const edit = `vi ${path} # routing: add forwarded: connmark`;
+  // In one line with the rest.
+  if (/^\s*\{/m.test(facts.configText)) return [edit];
   if (!/^["']?routing\b/m.test(facts.configText))
     return [`printf '\\nrouting:\\n  forwarded: connmark\\n' >> ${path}`];
   const [, indent] = /^routing:[ \t]*(?:#.*)?\n(?:[ \t]*(?:#.*)?\n)*([ ]+)\S/m.exec(facts.configText) ?? [];
   if (/^\s+forwarded:/m.test(facts.configText))
     return [`sed -i 's/^\\( *forwarded:\\).*/\\1 connmark/' ${path}`];
-  return indent === undefined
-    ? [`vi ${path} # routing: add forwarded: connmark`]
-    : [`sed -i '/^routing:/a\\${indent}forwarded: connmark' ${path}`];
+  return indent === undefined ? [edit] : [`sed -i '/^routing:/a\\${indent}forwarded: connmark' ${path}`];
 }

@@ -321,6 +321,29 @@ const REPLIES: readonly Row[] = [
       'eni-agent reconfigure',
     ],
   ],
+  ...['{ routing: { primary: always } }\n', 'routing: { primary: always }\n'].map(
+    (configText): Row => [
+      `published ports, and a configuration that only a person can change: ${configText}`,
+      { configText, surroundings: { translations: { value: ['-A PREROUTING -j DNAT'] } } },
+      [
+        'warning published-ports',
+        'vi /etc/eni-agent/config.yaml # routing: add forwarded: connmark',
+        'eni-agent reconfigure',
+      ],
+    ],
+  ),
+  [
+    'published ports that the configuration turns away',
+    {
+      configText: 'routing:\n  forwarded: off\n',
+      surroundings: { translations: { value: ['-A PREROUTING -j DNAT'] } },
+    },
+    [
+      'warning published-ports',
+      "sed -i 's/^\\( *forwarded:\\).*/\\1 connmark/' /etc/eni-agent/config.yaml",
+      'eni-agent reconfigure',
+    ],
+  ],
   [
     'published ports with connection marks are none',
     {
@@ -357,6 +380,15 @@ const FILES: readonly Row[] = [
           [KEYFILE]:
             '[connection]\ninterface-name=eth1\n[ipv4]\naddress1=10.4.0.4/16,10.4.9.1\nroute1=10.7.0.0/16,0.0.0.0\n',
         },
+      },
+    },
+  ],
+  [
+    'a gateway of a NIC with a single address',
+    {
+      host: {
+        links: [ETH0, link(2, 'eth1', { addresses: '10.0.1.4/32' })],
+        files: { [IFCFG1]: 'DEVICE=eth1\nIPADDR=10.0.1.4\nPREFIX=32\nGATEWAY=10.0.1.1\n' },
       },
     },
   ],
@@ -480,6 +512,11 @@ const OTHERS: readonly Row[] = [
     ],
   ],
   ['a Node that is too old', { machine: { nodeVersion: '20.9.1' } }, ['warning node', 'dnf upgrade nodejs']],
+  [
+    'a Node without security fixes, of a stream',
+    { machine: { nodeVersion: '20.20.0' }, host: { distribution: { release: 9 } } },
+    ['hint node', 'dnf module switch-to nodejs:22'],
+  ],
   [
     'a Node without security fixes, of the package',
     { machine: { nodeVersion: '20.20.0', nodePath: '/usr/lib/eni-agent/bin/node' } },
