@@ -1,7 +1,9 @@
 /**
- * Logs go to stderr: JSON lines for machines, one plain line each on a terminal, and no control character in either. The only
- * importer of pino.
+ * Logs go to stderr: JSON lines for machines, one plain line each on a terminal, and no control character in either. In the journal
+ * each has its priority. The only importer of pino.
  */
+import { fstat } from 'node:fs';
+import { promisify } from 'node:util';
 import type { DestinationStream } from 'pino';
 import { LOG_LEVELS, type LogLevel } from './model/config.ts';
 import { printable, printableLine } from './model/printable.ts';
@@ -14,7 +16,7 @@ export type Log = Readonly<
 export interface LogOptions {
   readonly level: LogLevel;
   /** Where the lines go. */
-  readonly stream: NodeJS.WriteStream;
+  readonly stream: NodeJS.WriteStream & { readonly fd?: number };
 }
 
 /** pino takes a fifth of a command's start-up, and most commands say nothing: it is loaded with the first message. */
@@ -42,10 +44,9 @@ export function loadLogger() {
 }
 
 async function createLogger({ level, stream }: LogOptions): Promise<Log> {
-  const { default: pino } = await loadLogger();
-  const destination: DestinationStream = stream.isTTY
-    ? { write: (line) => stream.write(plainLine(line)) }
-    : { write: (line) => stream.write(printable(line)) };
+  const [{ default: pino }, isInJournal] = await Promise.all([loadLogger(), isJournal(stream)]);
+  const toText = stream.isTTY ? plainLine : isInJournal ? prioritised : printable;
+  const destination: DestinationStream = { write: (line) => stream.write(toText(line)) };
   const options = {
     level,
     base: null,
@@ -59,6 +60,23 @@ async function createLogger({ level, stream }: LogOptions): Promise<Log> {
     warn: (fields, message) => logger.warn(fields, message),
     error: (fields, message) => logger.error(fields, message),
   };
+}
+
+/** systemd.exec(5), JOURNAL_STREAM: device and inode of the stream that is the journal's. Of a child with another one it is not. */
+async function isJournal({ fd }: LogOptions['stream']): Promise<boolean> {
+  const journal = process.env['JOURNAL_STREAM'];
+  if (journal === undefined || fd === undefined) return false;
+  const { dev, ino } = await promisify(fstat)(fd, { bigint: true });
+  return journal === `${dev}:${ino}`;
+}
+
+/** syslog(3). */
+const PRIORITIES: Readonly<Record<string, number>> = { debug: 7, info: 6, warn: 4, error: 3 };
+
+/** sd-daemon(3): the journal takes the prefix for the priority, and keeps the rest. */
+function prioritised(json: string): string {
+  const [, level = ''] = /^\{"level":"(\w+)"/.exec(json) ?? [];
+  return `<${PRIORITIES[level] ?? PRIORITIES['info']}>${printable(json)}`;
 }
 
 /** `warn  metadata unavailable (problem: …)` */

@@ -1,37 +1,17 @@
 /** The outcome of a run as one JSON document: what `reconfigure --json` prints, and what the daemon answers. */
 import * as v from 'valibot';
+import { OUTCOMES } from '../model/state.ts';
 import { entryOf } from '../plan/describe.ts';
 import type { ReconcileOutcome } from '../reconcile/outcome.ts';
 import type { Release } from '../reconcile/release.ts';
 import { parseAnswer } from '../system/control-client.ts';
-
-const step = v.object({
-  kind: v.picklist([
-    'write-file',
-    'remove-file',
-    'set-link-up',
-    'set-mtu',
-    'set-sysctl',
-    'add-address',
-    'remove-address',
-    'add-route',
-    'remove-route',
-    'add-rule',
-    'remove-rule',
-    'add-mark',
-    'remove-mark',
-  ]),
-  interface: v.string(),
-  mac: v.string(),
-  target: v.string(),
-  reason: v.string(),
-});
+import { STEP_ENTRY } from '../system/step-schema.ts';
 
 const outcomeDocument = v.object({
-  outcome: v.picklist(['in-sync', 'applied', 'degraded', 'failed', 'rolled-back']),
-  steps: v.array(step),
-  held: v.array(step),
-  lapsed: v.array(step),
+  outcome: v.picklist(OUTCOMES),
+  steps: v.array(STEP_ENTRY),
+  held: v.array(STEP_ENTRY),
+  lapsed: v.array(STEP_ENTRY),
   deferrals: v.array(
     v.object({ mac: v.string(), ifname: v.nullable(v.string()), reason: v.string(), detail: v.string() }),
   ),

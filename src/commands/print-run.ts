@@ -1,5 +1,6 @@
 /** What commands print of a run: its steps, what was left, what went wrong. */
-import { describeEntry, type StepEntry } from '../plan/describe.ts';
+import type { StepEntry } from '../model/plan.ts';
+import { describeEntry } from '../plan/describe.ts';
 import type { Output, Style } from './output.ts';
 
 /** CONTRACT, a deferral of `plan --json`. */
@@ -9,10 +10,10 @@ export function deferralEntry({ mac, reason, detail }: Omit<DeferralLine, 'ifnam
 
 const STEP_STYLES: Readonly<Record<string, Style>> = { '+': 'green', '-': 'red', '~': 'yellow' };
 
-export function printSteps(output: Output, steps: readonly StepEntry[]): void {
+export function printSteps(output: Output, steps: readonly StepEntry[], indent = ''): void {
   for (const step of steps) {
     const line = describeEntry(step);
-    output.line(output.style(STEP_STYLES[line.slice(0, 1)] ?? 'reset', line));
+    output.line(`${indent}${output.style(STEP_STYLES[line.slice(0, 1)] ?? 'reset', line)}`);
   }
 }
 
@@ -29,8 +30,12 @@ export function printDeferrals(output: Output, deferrals: readonly DeferralLine[
   }
 }
 
-export function printProblems(output: Output, problems: readonly { readonly message: string }[]): void {
-  for (const { message } of problems) output.line(output.style('red', `! ${message}`));
+export function printProblems(
+  output: Output,
+  problems: readonly { readonly message: string }[],
+  indent = '',
+): void {
+  for (const { message } of problems) output.line(`${indent}${output.style('red', `! ${message}`)}`);
 }
 
 /** Why the disk does not have the state; null for nothing. */

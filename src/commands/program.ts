@@ -8,6 +8,7 @@ import type { Environment, GlobalOptions } from './context.ts';
 import type { DoctorOptions } from './doctor.ts';
 import type { ExitCode } from './exit-codes.ts';
 import type { ExplainOptions } from './explain.ts';
+import type { HistoryOptions } from './history.ts';
 import type { PlanOptions } from './plan.ts';
 import type { ReconfigureOptions } from './reconfigure.ts';
 import type { ReleaseOptions } from './release.ts';
@@ -60,6 +61,7 @@ export function createProgram(terminal: Terminal, finish: (code: ExitCode) => vo
   add(statusCommand(environment, finish));
   add(explainCommand(environment, finish));
   add(doctorCommand(environment, finish));
+  add(historyCommand(environment, finish));
   add(releaseCommand(environment, finish));
   add(sealCommand(environment, finish));
   add(configCommand(environment, finish));
@@ -303,6 +305,22 @@ Examples:
     )
     .action(async (options: DoctorOptions) =>
       finish(await (await import('./doctor.ts')).runDoctor(environment(), options)),
+    );
+}
+
+function historyCommand(environment: MakeEnvironment, finish: Finish): Command {
+  return new Command('history')
+    .description('show the last runs that changed something, the newest last; asks nobody')
+    .option('--json', 'print one JSON document')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  eni-agent history
+  eni-agent history --json | jq '.runs[-1]'`,
+    )
+    .action(async (options: HistoryOptions) =>
+      finish((await import('./history.ts')).runHistory(environment(), options)),
     );
 }
 

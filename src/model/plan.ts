@@ -53,6 +53,15 @@ export type StepOf<Kind extends StepKind> = Kind extends StepKind
 
 export type Step = StepOf<StepKind>;
 
+/** CONTRACT, a step of `plan --json`: in words, for people and other programs. */
+export interface StepEntry {
+  readonly kind: StepKind;
+  readonly interface: string;
+  readonly mac: string;
+  readonly target: string;
+  readonly reason: string;
+}
+
 export type FileStepKind = 'write-file' | 'remove-file';
 /** Of all NICs at once. */
 export type MarkStepKind = 'add-mark' | 'remove-mark';

@@ -35,8 +35,10 @@ export interface LastAnswer {
   readonly answer: InstanceMetadata;
 }
 
-export type Trigger = 'boot' | 'link' | 'kernel' | 'metadata' | 'timer' | 'config' | 'wake' | 'command';
-export type Outcome = 'in-sync' | 'applied' | 'degraded' | 'failed' | 'rolled-back';
+export const TRIGGERS = ['boot', 'link', 'kernel', 'metadata', 'timer', 'config', 'wake', 'command'] as const;
+export type Trigger = (typeof TRIGGERS)[number];
+export const OUTCOMES = ['in-sync', 'applied', 'degraded', 'failed', 'rolled-back'] as const;
+export type Outcome = (typeof OUTCOMES)[number];
 
 export interface LastRun {
   readonly at: string;

@@ -2,7 +2,7 @@
 import { MAIN_TABLE, type Route } from '../model/host.ts';
 import { formatMark } from '../model/mark.ts';
 import { formatInterfaceAddress } from '../model/net.ts';
-import type { RuleArguments, Step, StepKind } from '../model/plan.ts';
+import type { RuleArguments, Step, StepEntry, StepKind } from '../model/plan.ts';
 
 const SIGNS: Readonly<Record<StepKind, '+' | '-' | '~'>> = {
   'write-file': '+',
@@ -35,15 +35,6 @@ const NOUNS: Readonly<Record<StepKind, string>> = {
   'add-mark': 'mark',
   'remove-mark': 'mark',
 };
-
-/** CONTRACT, a step of `plan --json`. */
-export interface StepEntry {
-  readonly kind: StepKind;
-  readonly interface: string;
-  readonly mac: string;
-  readonly target: string;
-  readonly reason: string;
-}
 
 export function entryOf(step: Step): StepEntry {
   const { kind, mac, reason } = step;

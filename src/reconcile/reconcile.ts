@@ -32,6 +32,7 @@ import {
 import { judge, type ReconcileOutcome, withStorageProblem } from './outcome.ts';
 import { intendedNics, settledNics } from './ownership.ts';
 import { type Fetched, fetchMetadata } from './reading.ts';
+import { recordRun } from './record.ts';
 import { beginRemembering, type Remembrance } from './remember.ts';
 import { beginTrial, requireNoTrial, type TrialRequest } from './trial.ts';
 
@@ -86,7 +87,8 @@ export async function settle(
     return settleOnce(reconciler, request, { ...confirmed, view: again });
   });
   const durationMs = Math.round((performance.now() - startedAt) * 10) / 10;
-  report(reconciler.log, result, durationMs, confirmed.view.host.state.lastRun?.failures ?? []);
+  const reported = confirmed.view.host.state.lastRun?.failures ?? [];
+  report(reconciler.log, request.trigger, { ...result, durationMs }, reported);
   return { ...result, durationMs };
 }
 
@@ -188,6 +190,8 @@ async function changeAndRemember(
   const memory = { metadata, nics, hasMarks, lapsed: lapseAfter(reconciler, trigger, view), lastRun };
   await remembrance.write({ ...view.host.state, ...memory }, { durable: true });
   if (confirmBy !== null && done.length === 0) await removeTrial(paths);
+  const { failures, ...run } = lastRun;
+  await recordRun({ paths, log: reconciler.log }, { ...run, tried: steps, done, problems: failures });
   return withStorageProblem(result, remembrance.problem());
 }
 
@@ -232,8 +236,8 @@ function summarise(
 /** Info when something changed, warn when something is not as it should be; in sync is silent. */
 function report(
   log: Log,
-  result: Result,
-  durationMs: number,
+  trigger: Trigger,
+  result: ReconcileOutcome,
   reported: NonNullable<AgentState['lastRun']>['failures'],
 ): void {
   for (const step of result.steps)
@@ -244,10 +248,11 @@ function report(
     const isKnown = isAboutFiles === true && reported.some((entry) => entry.message === message);
     if (!isKnown) log[isGone === true ? 'info' : 'error']({ mac }, message);
   }
-  if (result.steps.length > 0) {
-    log.info(
-      { outcome: result.outcome, steps: result.steps.length, durationMs },
-      'network configuration changed',
-    );
+  const { outcome, steps, durationMs } = result;
+  if (steps.length > 0) {
+    const macs = [...new Set(steps.map(({ mac }) => mac))];
+    const interfaces = [...new Set(steps.map((step) => step.interface))];
+    const fields = { trigger, outcome, steps: steps.length, durationMs, interfaces, macs };
+    log.info(fields, 'network configuration changed');
   }
 }

@@ -39,7 +39,8 @@ async function clearAway(
   log: Log,
 ): Promise<string | null> {
   try {
-    if (isForeign === true) removeIfThere(paths.previousState);
+    // What another machine was, and what was done to it, is not told of this one.
+    if (isForeign === true) for (const file of [paths.previousState, paths.history]) removeIfThere(file);
     const aside = asideName === null ? null : await setStateAside(paths, asideName);
     log.warn({ file: paths.state, aside, problem }, 'state file set aside');
     return null;

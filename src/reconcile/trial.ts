@@ -21,6 +21,7 @@ import type { Paths } from '../system/paths.ts';
 import { readState } from '../system/state-file.ts';
 import { formatState, parseStateText } from '../system/state-text.ts';
 import { deadlineIn, readTrial, removeTrial, timeLeft, writeTrial } from '../system/trial-file.ts';
+import { recordRun } from './record.ts';
 import { beginRemembering } from './remember.ts';
 
 /** Where there was none. */
@@ -171,6 +172,7 @@ async function rememberRollback(
   const before = 'state' in parsed ? parsed.state : state;
   const at = new Date().toISOString();
   const durationMs = Math.round((performance.now() - startedAt) * 10) / 10;
+  const run = { at, trigger: 'command', outcome: 'rolled-back', durationMs } as const;
   await remembrance.write(
     {
       ...state,
@@ -178,17 +180,11 @@ async function rememberRollback(
       released: before.released,
       hasMarks: before.hasMarks || left.length > 0,
       lapsed: { at, configuration: trial.standing, steps: lapsedKeys(state, trial) },
-      lastRun: {
-        at,
-        trigger: 'command',
-        outcome: 'rolled-back',
-        steps: trial.steps.length,
-        durationMs,
-        failures: left,
-      },
+      lastRun: { ...run, steps: trial.steps.length, failures: left },
     },
     { durable: true },
   );
+  await recordRun({ paths, log }, { ...run, tried: trial.steps, done: [], problems: left });
 }
 
 /** With those of other NICs that had lapsed before. */

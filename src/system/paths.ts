@@ -14,6 +14,8 @@ export interface Paths {
   readonly state: string;
   /** What the state file was before it was written last. */
   readonly previousState: string;
+  /** The last runs that changed something. */
+  readonly history: string;
   /** A change that waits for its confirmation. */
   readonly trial: string;
   readonly runDirectory: string;
@@ -43,6 +45,7 @@ export function createPaths(root: string): Paths {
     stateDirectory: below('/var/lib/eni-agent'),
     state: below('/var/lib/eni-agent/state.json'),
     previousState: below('/var/lib/eni-agent/state.json.previous'),
+    history: below('/var/lib/eni-agent/history.jsonl'),
     trial: below('/var/lib/eni-agent/trial.json'),
     runDirectory: below('/run/eni-agent'),
     lock: below('/run/eni-agent/lock'),

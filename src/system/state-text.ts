@@ -7,7 +7,7 @@ import * as v from 'valibot';
 import type { MacAddress } from '../model/net.ts';
 import { parseCidr, parseIfName, parseIpAddress, parseMacAddress } from '../model/net.ts';
 import { printableLine } from '../model/printable.ts';
-import type { AgentState, NicState } from '../model/state.ts';
+import { type AgentState, type NicState, OUTCOMES, TRIGGERS } from '../model/state.ts';
 import { isInterfaceAddress, parsedText } from './schema.ts';
 
 /** 1 had no checksum, and is read. */
@@ -72,8 +72,8 @@ const stateFile = v.object({
   lastRun: v.nullable(
     v.object({
       at: v.string(),
-      trigger: v.picklist(['boot', 'link', 'kernel', 'metadata', 'timer', 'config', 'wake', 'command']),
-      outcome: v.picklist(['in-sync', 'applied', 'degraded', 'failed', 'rolled-back']),
+      trigger: v.picklist(TRIGGERS),
+      outcome: v.picklist(OUTCOMES),
       steps: v.number(),
       durationMs: v.number(),
       failures: v.array(v.object({ mac, message: v.string() })),

@@ -2,7 +2,7 @@
 import * as v from 'valibot';
 import { parseFilePath } from '../model/files.ts';
 import { parseCidr, parseIfName, parseIpAddress, parseMacAddress } from '../model/net.ts';
-import type { StepArguments, StepKind } from '../model/plan.ts';
+import type { StepArguments, StepEntry, StepKind } from '../model/plan.ts';
 import { SYSCTL_NAMES } from '../model/sysctl.ts';
 import { isInterfaceAddress, parsedText } from './schema.ts';
 
@@ -97,3 +97,12 @@ export const STEP = v.variant('kind', [
   stepSchema('add-mark'),
   stepSchema('remove-mark'),
 ]);
+
+/** CONTRACT, a step of `plan --json`. */
+export const STEP_ENTRY = v.object({
+  kind: v.picklist(Object.keys(ARGUMENTS) as StepKind[]),
+  interface: v.string(),
+  mac: v.string(),
+  target: v.string(),
+  reason: v.string(),
+}) satisfies v.GenericSchema<unknown, StepEntry>;

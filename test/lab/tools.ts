@@ -21,11 +21,13 @@ const PACKAGES = {
   nmcli: 'network-manager',
   'dbus-daemon': 'dbus-daemon',
   dnsmasq: 'dnsmasq-base',
+  jq: 'jq',
 } as const;
 
 type Tool = keyof typeof PACKAGES;
 
 const NETWORK_MANAGER_TEST = 'test/netns/network-manager.test.ts';
+const JOURNAL_TEST = 'test/netns/journal.test.ts';
 const PACKAGE_LIFE = 'test/package/life.test.ts';
 
 /** Without these, all tests but those of these files run. */
@@ -38,10 +40,12 @@ const NEEDED_BY: Partial<Record<Tool, readonly string[]>> = {
   nmcli: [NETWORK_MANAGER_TEST, 'test/netns/network-manager-keyfiles.test.ts'],
   'dbus-daemon': [NETWORK_MANAGER_TEST],
   dnsmasq: [NETWORK_MANAGER_TEST],
+  jq: [JOURNAL_TEST],
 };
 
 /** Those that boot systemd (systemd-as-init.sh). */
 export const SYSTEMD_TESTS: readonly string[] = [
+  JOURNAL_TEST,
   'test/netns/systemd-as-init.test.ts',
   'test/netns/systemd-boot.test.ts',
   'test/netns/systemd-udev.test.ts',

@@ -40,7 +40,11 @@ test('sealed: the network of the VM stays as it is, and its clone is right at on
 
   const sealed = await lab.vm.agent(['seal']);
   expect(sealed).toMatchObject({ exitCode: 0, stderr: '' });
-  expect(sealed.stdout).toContain(`- ${STATE_FOLDER}/state.json\n- ${STATE_FOLDER}/state.json.previous\n`);
+  expect(sealed.stdout).toContain(
+    ['history.jsonl', 'state.json', 'state.json.previous']
+      .map((name) => `- ${STATE_FOLDER}/${name}\n`)
+      .join(''),
+  );
   expect(sealed.stdout).toContain(`- ${SCRIPTS}/rule-eth1\n`);
   expect(sealed.stdout).toContain(`~ ${SCRIPTS}/ifcfg-eth1 (what was there before is back)\n`);
   expect((await lab.vm.snapshot()).split('## files')[0]).toBe(kernel);

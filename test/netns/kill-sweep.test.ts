@@ -200,9 +200,10 @@ async function killedAt(
   return false;
 }
 
-/** Kernel, files, and what the state file says but for its times and the last run. A dead holder's lock is lost, whether or not its file is there. */
+/** Kernel, files, and what the state file says but for its times and the last run. A dead holder's lock is lost, whether or not its file is there; a killed run is not in the history. */
 async function outcomeOf({ vm }: Lab): Promise<readonly string[]> {
-  const lines = (await vm.snapshot()).split('\n').filter((line) => !line.includes('/run/eni-agent/lock'));
+  const isUnsure = (line: string): boolean => /\/run\/eni-agent\/lock|history\.jsonl/.test(line);
+  const lines = (await vm.snapshot()).split('\n').filter((line) => !isUnsure(line));
   const state: unknown = JSON.parse(await vm.readFile('/var/lib/eni-agent/state.json'));
   const timeless = JSON.stringify(state, (key, value: unknown) => {
     if (key === 'lastRun' || key === 'checksum') return undefined;

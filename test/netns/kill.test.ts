@@ -38,12 +38,14 @@ test(`kill -9 at ${KILLS} random instants, then once more: the right state each 
   expect(brokenCells(await lab.matrix([VM_ADDRESS, ...ENI_ADDRESSES]))).toEqual([]);
 });
 
-/** Everything but what differs between two good runs: link indexes, times in the state file, a dead holder's lock. */
+/** Everything but what differs between two good runs: link indexes, times in the state file and in the history, a dead holder's lock. */
 async function settledSnapshot(vm: { snapshot(): Promise<string> }): Promise<string> {
   return (await vm.snapshot())
     .split('\n')
     .filter((line) => !line.includes('/run/eni-agent'))
-    .map((line) => line.replace(/^\d+: eth/, 'eth').replace(/(state\.json(?:\.previous)?) .*/, '$1'))
+    .map((line) =>
+      line.replace(/^\d+: eth/, 'eth').replace(/(state\.json(?:\.previous)?|history\.jsonl) .*/, '$1'),
+    )
     .toSorted()
     .join('\n');
 }

@@ -39,7 +39,8 @@ describe('before the first write of a run', () => {
     expect(await readFile(paths.previousState, 'utf8')).toBe('as it was');
   });
 
-  test('what is of another machine is set aside, and of its generation before it nothing stays', async () => {
+  test('what is of another machine is set aside, and of its generation before it and its history nothing stays', async () => {
+    await writeFile(paths.history, 'what happened there');
     const foreign = { ...CORRUPT, asideName: 'state.json.other-machine', isForeign: true };
     const remembrance = await beginRemembering(paths, foreign, log);
     await remembrance.write(STATE, DURABLE);

@@ -14,6 +14,7 @@ describe('paths', () => {
       stateDirectory: '/var/lib/eni-agent',
       state: '/var/lib/eni-agent/state.json',
       previousState: '/var/lib/eni-agent/state.json.previous',
+      history: '/var/lib/eni-agent/history.jsonl',
       trial: '/var/lib/eni-agent/trial.json',
       runDirectory: '/run/eni-agent',
       parkedState: '/run/eni-agent/state.json',
