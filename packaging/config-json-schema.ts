@@ -13,6 +13,7 @@ const OCTET = String.raw`(25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)`;
 const IPV4 = String.raw`${OCTET}(\.${OCTET}){3}`;
 /** Its shape alone: an exact pattern would be longer than anybody reads. */
 const IPV6 = String.raw`[0-9A-Fa-f]{0,4}(:[0-9A-Fa-f]{0,4}){2,8}(\.\d{1,3}){0,3}`;
+const PORT = String.raw`([1-9]\d{0,3}|[1-5]\d{4}|6[0-4]\d{3}|65[0-4]\d{2}|655[0-2]\d|6553[0-5])`;
 const WITH_LENGTH = String.raw`^(${IPV4}/\d{1,2}|${IPV6}/\d{1,3})$`;
 
 /**
@@ -22,6 +23,14 @@ const WITH_LENGTH = String.raw`^(${IPV4}/\d{1,2}|${IPV6}/\d{1,3})$`;
 const SHAPES: readonly (readonly [allowed: string, shape: JsonSchema])[] = [
   ['a duration', { pattern: String.raw`^\d{1,9}(ms|s|m|h)$` }],
   ['http://HOST', { pattern: String.raw`^[Hh][Tt][Tt][Pp]://[^\s\\/@?#]+/?$` }],
+  [
+    'off, or ADDRESS:PORT',
+    {
+      pattern: String.raw`^(off|(${IPV4}|\[${IPV6}\]):${PORT})$`,
+      not: { pattern: String.raw`^(0\.0\.0\.0|\[[0:]+\]):` },
+    },
+  ],
+  ['off, or an absolute path that ends in .prom', { pattern: String.raw`^(off|/.*\.prom)$` }],
   ['an absolute path', { pattern: '^/' }],
   [
     'a MAC',

@@ -26,6 +26,7 @@ export function stage(folder: string, runtimes: readonly NodeRuntime[]): void {
   copy('packaging/config.yaml', path.join(folder, 'config.yaml'));
   copy('systemd', path.join(folder, 'systemd'));
   copy('packaging/selinux', path.join(folder, 'selinux'));
+  copy('packaging/monitoring', path.join(folder, 'monitoring'));
 }
 
 function stageProgram(folder: string): void {

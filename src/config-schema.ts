@@ -14,6 +14,7 @@ import {
   parseIfName,
   parseInterfaceAddress,
   parseIpAddress,
+  parseListenAddress,
   parseMacAddress,
   splitCidr,
 } from './model/net.ts';
@@ -87,6 +88,23 @@ const persistence = mapping({
   existingFiles: v.optional(choice(['respect', 'replace']), 'respect'),
 });
 
+const metrics = mapping({
+  listen: v.optional(
+    parsedText(
+      (text) => (text === 'off' ? null : parseListenAddress(text)),
+      'off, or ADDRESS:PORT with one address of this machine, such as 127.0.0.1:9101 or [::1]:9101',
+    ),
+    'off',
+  ),
+  textfile: v.optional(
+    parsedText(
+      (text) => (text === 'off' ? null : isTextfile(text) ? text : undefined),
+      'off, or an absolute path that ends in .prom',
+    ),
+    'off',
+  ),
+});
+
 const match = v.pipe(
   mapping({
     mac: v.exactOptional(macAddress),
@@ -131,6 +149,7 @@ export const CONFIG_SCHEMA = v.nullish(
     routing: v.nullish(routing, {}),
     sysctl: v.nullish(sysctl, {}),
     persistence: v.nullish(persistence, {}),
+    metrics: v.nullish(metrics, {}),
     interfaces: list(interfaceEntry, []),
     log: v.nullish(
       mapping({
@@ -197,6 +216,11 @@ function parseIpv6(text: string): IpAddress | undefined {
 function parseExcluded(text: string): Cidr | undefined {
   const address = parseIpAddress(text);
   return address === undefined ? parseCidr(text) : hostCidr(address);
+}
+
+/** Others are not collected. */
+function isTextfile(text: string): boolean {
+  return isAbsolute(text) && text.endsWith('.prom');
 }
 
 function parseRouteTarget(text: string): Cidr | undefined {

@@ -22,6 +22,8 @@ export interface Applied {
   readonly fileSteps: readonly FileStep[];
   /** The kernel refused: everything of this NIC is as it was. */
   readonly failure: AgentError | null;
+  /** The step that it refused. */
+  readonly refused: KernelStep | null;
   /** Verified: the files take their names. The problem when that fails; the kernel keeps what is right. */
   keep(): Promise<NicProblem | null>;
   /** Not verified: kernel and files as they were. Returns in words what could not be undone. */
@@ -73,13 +75,14 @@ async function applyGroup(
     throw error;
   });
   const files = await preparing;
-  const { done, failure } = transaction;
+  const { done, failure, refused } = transaction;
   if (failure !== null) discard(files);
   return {
     mac,
     done,
     fileSteps,
     failure,
+    refused,
     keep: () => commit(mac, files),
     undo: async () => {
       discard(files);
@@ -90,12 +93,13 @@ async function applyGroup(
 
 async function commit(mac: MacAddress, files: PreparedFiles | string): Promise<NicProblem | null> {
   const consequence = 'the NIC works now, but would not come up like this after a reboot';
-  if (typeof files === 'string') return { mac, message: `${files}; ${consequence}`, isAboutFiles: true };
+  const about = { mac, isAboutFiles: true, stepKind: 'write-file' } as const;
+  if (typeof files === 'string') return { ...about, message: `${files}; ${consequence}` };
   try {
     await files.commit();
     return null;
   } catch (error) {
-    return { mac, message: `${errorMessage(error)}; ${consequence}`, isAboutFiles: true };
+    return { ...about, message: `${errorMessage(error)}; ${consequence}` };
   }
 }
 

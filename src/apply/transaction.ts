@@ -19,6 +19,8 @@ export interface TransactionResult {
   /** Done by us, in order; empty after a failure, when they were undone again. */
   readonly done: readonly KernelStep[];
   readonly failure: AgentError | null;
+  /** The step that it is about. */
+  readonly refused: KernelStep | null;
 }
 
 const { ENODEV, EPERM } = os.constants.errno;
@@ -45,9 +47,9 @@ export async function runTransaction(
       .find(({ step, errno }) => errno !== 0 && !isAlreadyDone(step, errno));
     if (refused === undefined) continue;
     const leftBehind = await rollBack(kernel, [...done, ...notReached(steps, done)]);
-    return { done: [], failure: refusalError(refused, kernel, leftBehind) };
+    return { done: [], failure: refusalError(refused, kernel, leftBehind), refused: refused.step };
   }
-  return { done, failure: null };
+  return { done, failure: null, refused: null };
 }
 
 function splitBeforeRemovals(steps: readonly KernelStep[]): readonly (readonly KernelStep[])[] {

@@ -7,6 +7,7 @@ import { AgentError, errorMessage } from '../errors.ts';
 import { openRtnetlink } from '../kernel/socket.ts';
 import type { BackendChoice } from '../model/desired.ts';
 import { NO_MEMO } from '../model/memo.ts';
+import { formatListenAddress } from '../model/net.ts';
 import { observe } from '../observe/observe.ts';
 import { isMissing } from '../system/atomic-file.ts';
 import { type Context, createContext, type Environment } from './context.ts';
@@ -93,8 +94,10 @@ function valueOf({ config }: LoadedConfig, key: string): unknown {
       return durationText(config.metadata.timeoutMs);
     case 'daemon.resyncInterval':
       return durationText(config.daemon.resyncIntervalMs);
-    case 'routing.forwarded':
-      return 'off';
+    case 'metrics.listen':
+      return config.metrics.listen === null ? 'off' : formatListenAddress(config.metrics.listen);
+    case 'metrics.textfile':
+      return config.metrics.textfile ?? 'off';
     default:
       return key
         .split(/[.[\]]+/)

@@ -3,7 +3,9 @@ import { once } from 'node:events';
 import { errorMessage } from '../errors.ts';
 import { expecting } from '../kernel/monitor.ts';
 import { openRtnetlink, type Rtnetlink } from '../kernel/socket.ts';
+import type { Exporter } from '../metrics/exporter.ts';
 import type { Trigger } from '../model/state.ts';
+import type { Reconciler } from '../reconcile/reconcile.ts';
 import { releaseSelected } from '../reconcile/release.ts';
 import { createService, type Service } from '../reconcile/service.ts';
 import { startWake, type Wake } from '../reconcile/wake.ts';
@@ -12,6 +14,7 @@ import { type ControlHandlers, startControlServer } from '../system/control-sock
 import { createNotifier, type Notifier } from '../system/notify.ts';
 import { createOwnFiles, type OwnFiles } from '../system/own-files.ts';
 import { type Context, createContext, createReconciler, type Environment } from './context.ts';
+import { asRun, counted, createDaemonExporter } from './daemon-metrics.ts';
 import { EXIT, type ExitCode } from './exit-codes.ts';
 import { loadAll } from './load-all.ts';
 import { makeReport } from './make-report.ts';
@@ -22,6 +25,7 @@ interface Daemon {
   readonly environment: Environment;
   readonly rtnetlink: Rtnetlink;
   readonly service: Service;
+  readonly exporter: Exporter;
   readonly ownFiles: OwnFiles;
   readonly notifier: Notifier;
   readonly current: Current;
@@ -88,24 +92,24 @@ function createBell(): Bell {
   };
 }
 
-async function serve(parts: Omit<Daemon, 'service'>, wake: Wake, bell: Bell): Promise<void> {
-  const { current, environment, rtnetlink, ownFiles, notifier } = parts;
+async function serve(parts: Omit<Daemon, 'service' | 'exporter'>, wake: Wake, bell: Bell): Promise<void> {
+  const { current, notifier } = parts;
   const { log, paths } = current.context;
   const watchers = new Set<() => void>();
-  const reconciler = await createReconciler(environment, current.context, rtnetlink, ownFiles.changed);
   const collector = createCollector(globalThis.gc, () => log.debug({}, 'memory given back'));
-  const onRun = (trigger: Trigger): void => {
+  const daemon = await assemble(parts, (trigger) => {
     for (const notify of watchers) notify();
     if (!BY_THE_CLOCK.has(trigger)) collector.worked();
-  };
-  const service = createService({ reconciler, log, onRun });
-  const reloadInTurn = inTurn(() => reload({ ...parts, service }));
+  });
+  const { service, exporter } = daemon;
+  const reloadInTurn = inTurn(() => reload(daemon));
   const stopped = nextStopSignal();
   const control = await startControlServer({
     path: paths.control,
-    handlers: handlersOf(service, reloadInTurn, watchers),
+    handlers: handlersOf(daemon, reloadInTurn, watchers),
     log,
   });
+  await exporter.configure(current.context.config.metrics);
   await wake.ready;
   bell.listen((trigger) => {
     if (trigger === 'config') void reloadInTurn();
@@ -121,8 +125,28 @@ async function serve(parts: Omit<Daemon, 'service'>, wake: Wake, bell: Bell): Pr
   bell.listen(() => {});
   stopWatchdog();
   await service.stop();
+  await exporter.close();
   await control.close();
   await told;
+}
+
+/** What makes the runs, and what counts them. */
+async function assemble(
+  parts: Omit<Daemon, 'service' | 'exporter'>,
+  onRun: (trigger: Trigger) => void,
+): Promise<Daemon> {
+  const { context } = parts.current;
+  const exporter = createDaemonExporter(context, () => service);
+  const service = createService({
+    reconciler: await makeReconciler({ ...parts, exporter }, context),
+    log: context.log,
+    onRun: (trigger, outcome) => {
+      exporter.ran(trigger, outcome);
+      onRun(trigger);
+    },
+    onFailedRun: (trigger) => exporter.ran(trigger, null),
+  });
+  return { ...parts, service, exporter };
 }
 
 /** A second one ends the process at once, as the kernel would. */
@@ -142,13 +166,14 @@ function inTurn(work: () => Promise<void>): () => Promise<void> {
 
 /** Invalid configuration changes nothing but the log. */
 async function reload(daemon: Daemon): Promise<void> {
-  const { environment, rtnetlink, ownFiles, service, notifier, current } = daemon;
+  const { environment, service, exporter, notifier, current } = daemon;
   const { log } = current.context;
   notifier.reloading();
   try {
     const context = { ...(await createContext(environment, 'daemon')), log };
-    await service.replace(await createReconciler(environment, context, rtnetlink, ownFiles.changed));
+    await service.replace(await makeReconciler(daemon, context));
     current.context = context;
+    await exporter.configure(context.config.metrics);
     log.info({}, 'configuration loaded');
     service.ring('config');
   } catch (error) {
@@ -157,8 +182,16 @@ async function reload(daemon: Daemon): Promise<void> {
   notifier.ready(STATUS_LINE);
 }
 
+async function makeReconciler(
+  { environment, rtnetlink, ownFiles, exporter }: Omit<Daemon, 'service'>,
+  context: Context,
+): Promise<Omit<Reconciler, 'memory'>> {
+  const reconciler = await createReconciler(environment, context, rtnetlink, ownFiles.changed);
+  return { ...reconciler, provider: counted(reconciler.provider, exporter) };
+}
+
 function handlersOf(
-  service: Service,
+  { service, exporter }: Daemon,
   reloadInTurn: () => Promise<void>,
   watchers: Set<() => void>,
 ): ControlHandlers {
@@ -166,9 +199,16 @@ function handlersOf(
   return {
     status,
     reconfigure: ({ selection, all }) =>
-      service.exclusive(async (reconciler) => toDocument(await reconfigureWith(reconciler, selection, all))),
+      service.exclusive(async (reconciler) => {
+        const run = reconfigureWith(reconciler, selection, all);
+        return toDocument(await asRun(exporter, run, (outcome) => outcome));
+      }),
     release: ({ selection }) =>
-      service.exclusive(async (reconciler) => toReleased(await releaseSelected(reconciler, selection))),
+      service.exclusive(async (reconciler) => {
+        const run = releaseSelected(reconciler, selection);
+        return toReleased(await asRun(exporter, run, ({ outcome }) => outcome));
+      }),
+    metrics: () => exporter.render(),
     reload: async () => {
       await reloadInTurn();
       return {};

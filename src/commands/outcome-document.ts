@@ -33,7 +33,7 @@ export function toDocument(result: ReconcileOutcome): OutcomeDocument {
     held: held.map(entryOf),
     lapsed: lapsed.map(entryOf),
     deferrals: [...deferrals],
-    problems: [...problems],
+    problems: problems.map(({ mac, message }) => ({ mac, message })),
     metadataProblem: metadataFailure?.message ?? null,
     storageProblem,
     confirmBy,

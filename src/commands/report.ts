@@ -1,6 +1,7 @@
 /** The status report, as the daemon sends it and `--json` prints it. */
 import * as v from 'valibot';
 import { BACKENDS } from '../model/config.ts';
+import { NIC_STATES } from '../model/nic-states.ts';
 import { parseAnswer } from '../system/control-client.ts';
 
 const address = v.object({
@@ -16,16 +17,7 @@ const nic = v.object({
   name: v.nullable(v.string()),
   mac: v.string(),
   role: v.picklist(['primary', 'secondary']),
-  state: v.picklist([
-    'in-sync',
-    'pending',
-    'degraded',
-    'failed',
-    'unmanaged',
-    'released',
-    'foreign-config',
-    'detached',
-  ]),
+  state: v.picklist(NIC_STATES),
   table: v.nullable(v.number()),
   gateway: v.nullable(v.string()),
   persistence: v.picklist(BACKENDS),

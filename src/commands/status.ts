@@ -1,7 +1,8 @@
 /** `status`: what is, what should be, and what is in between. By the last good answer; the metadata is never asked. */
 
 import { AgentError } from '../errors.ts';
-import type { AddressStateName, NicStatusName, OverallState } from '../reconcile/status.ts';
+import type { NicStatusName } from '../model/nic-states.ts';
+import type { AddressStateName, OverallState } from '../reconcile/status.ts';
 import { connectControl } from '../system/control-client.ts';
 import { createPaths } from '../system/paths.ts';
 import type { Environment } from './context.ts';

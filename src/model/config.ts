@@ -1,5 +1,5 @@
 /** The effective configuration: every value is there, defaults filled in. CONTRACT of the keys: docs/configuration.md. */
-import type { Cidr, IfName, InterfaceAddress, IpAddress, MacAddress } from './net.ts';
+import type { Cidr, IfName, InterfaceAddress, IpAddress, ListenAddress, MacAddress } from './net.ts';
 
 export type ProviderName = 'auto' | 'tencent' | 'file';
 /** What brings the files of an interface up at boot: which files there are, and in which form. */
@@ -75,6 +75,12 @@ export interface Config {
   readonly persistence: {
     readonly backend: 'auto' | Backend;
     readonly existingFiles: 'respect' | 'replace';
+  };
+  /** Both of the daemon, and null for off. */
+  readonly metrics: {
+    readonly listen: ListenAddress | null;
+    /** What is written after each run, for the textfile collector of node_exporter. */
+    readonly textfile: string | null;
   };
   readonly interfaces: readonly InterfaceConfig[];
   readonly log: { readonly level: LogLevel };

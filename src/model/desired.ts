@@ -3,6 +3,7 @@ import type { Backend } from './config.ts';
 import type { RouteType } from './host.ts';
 import type { ConnectionMark, FirewallMark } from './mark.ts';
 import type { Cidr, Family, IfName, InterfaceAddress, IpAddress, MacAddress } from './net.ts';
+import type { StepKind } from './plan.ts';
 import type { SysctlName } from './sysctl.ts';
 
 export type Role = 'primary' | 'secondary';
@@ -114,6 +115,8 @@ export interface Deferral {
 export interface NicProblem {
   readonly mac: MacAddress;
   readonly message: string;
+  /** The step that failed, where it was one. */
+  readonly stepKind?: StepKind;
   /** Its link went away meanwhile. */
   readonly isGone?: boolean;
   /** Only its connection marks: everything else of it is as it should be. */

@@ -25,11 +25,19 @@ export interface InterfaceAddress {
   readonly prefixLength: number;
 }
 
+/** Where a server of ours listens. */
+export interface ListenAddress {
+  readonly address: IpAddress;
+  readonly port: number;
+}
+
 const MAC = /^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/;
 const NULL_MAC = '00:00:00:00:00:00';
 /** IFNAMSIZ is 16 with the terminating zero. */
 const IFNAME = /^[A-Za-z0-9_.-]{1,15}$/;
 const IPV4 = /^(0|[1-9]\d{0,2})(\.(0|[1-9]\d{0,2})){3}$/;
+const EVERYBODY: readonly string[] = ['0.0.0.0', '::'];
+const MOST_PORT = 65_535;
 const IPV6 = /^[0-9A-Fa-f:.]{2,45}$/;
 const DOT = '.'.charCodeAt(0);
 const DIGIT_ZERO = '0'.charCodeAt(0);
@@ -64,6 +72,23 @@ export function parseInterfaceAddress(text: string): InterfaceAddress | undefine
   const prefixLength = parsePrefixLength(lengthText ?? '');
   if (address === undefined || prefixLength === undefined || rest.length > 0) return undefined;
   return prefixLength <= addressBits(familyOf(address)) ? { address, prefixLength } : undefined;
+}
+
+/** `127.0.0.1:9101`, `[::1]:9101`; not the address that stands for all. */
+export function parseListenAddress(text: string): ListenAddress | undefined {
+  const {
+    v4,
+    v6,
+    port = '',
+  } = /^(?:\[(?<v6>.+)\]|(?<v4>[\d.]+)):(?<port>[1-9]\d{0,4})$/.exec(text)?.groups ?? {};
+  const address = parseIpAddress(v4 ?? v6 ?? '');
+  if (address === undefined || familyOf(address) !== (v4 === undefined ? 6 : 4)) return undefined;
+  if (EVERYBODY.includes(address) || Number(port) > MOST_PORT) return undefined;
+  return { address, port: Number(port) };
+}
+
+export function formatListenAddress({ address, port }: ListenAddress): string {
+  return familyOf(address) === 4 ? `${address}:${port}` : `[${address}]:${port}`;
 }
 
 /** A network; `10.0.1.4/24` (host bits set) is refused, since it is an address that somebody meant as something else. */

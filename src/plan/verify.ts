@@ -25,6 +25,7 @@ export function verify({ host, desired, done }: VerifyInput, options: PlanOption
   }
   return [...missing].map(([mac, steps]) => ({
     mac,
+    ...(steps[0] === undefined ? {} : { stepKind: steps[0].kind }),
     message: `verifying ${steps[0]?.interface}: the kernel took it, but it does not show: ${steps.map(describeAction).join(', ')}`,
   }));
 }

@@ -104,8 +104,10 @@ async function keepVerified(
   return problems;
 }
 
-function refused({ mac, failure }: Applied): NicProblem | null {
-  return failure === null ? null : { mac, message: failure.message, isGone: failure.code === 'link-gone' };
+function refused({ mac, failure, refused: step }: Applied): NicProblem | null {
+  if (failure === null) return null;
+  const isGone = failure.code === 'link-gone';
+  return { mac, message: failure.message, isGone, ...(step === null ? {} : { stepKind: step.kind }) };
 }
 
 async function verifyDone(

@@ -27,6 +27,7 @@ export async function setMarks(steps: readonly Step[], hadMarks: boolean): Promi
       mac,
       message: `setting the connection marks of ${ifname}: ${error.message}`,
       isAboutMarks: true,
+      ...(own[0] === undefined ? {} : { stepKind: own[0].kind }),
     }));
     return { failed: own, problems, hasMarks: (await observeMarks()).length > 0 };
   }

@@ -129,7 +129,7 @@ async function tell(manager: NetworkManager, news: readonly FileStep[]): Promise
 
 function problemOf(step: FileStep, cameBack: string): NicProblem {
   const message = `telling NetworkManager of ${step.arguments.path}: ${cameBack}; it will read it when it starts`;
-  return { mac: step.mac, message, isAboutFiles: true };
+  return { mac: step.mac, message, isAboutFiles: true, stepKind: step.kind };
 }
 
 function isByNetworkManager({ desired }: View): boolean {

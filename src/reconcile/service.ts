@@ -63,6 +63,8 @@ export interface ServiceOptions {
   readonly log: Log;
   /** After every run. */
   readonly onRun: (trigger: Trigger, outcome: ReconcileOutcome) => void;
+  /** After one that could do nothing at all. */
+  readonly onFailedRun: (trigger: Trigger) => void;
 }
 
 /** A kernel event alone is no reason to ask the metadata: what drifted is put back by the answer that is known. */
@@ -83,6 +85,7 @@ class ReconcilingService implements Service {
   readonly #log: Log;
   readonly #told: Told;
   readonly #onRun: ServiceOptions['onRun'];
+  readonly #onFailedRun: ServiceOptions['onFailedRun'];
   readonly #backoff = createBackoff();
   /** Of the connection marks alone: the rest of such a NIC goes on. */
   readonly #markBackoff = createBackoff();
@@ -114,10 +117,11 @@ class ReconcilingService implements Service {
   #lag: Lag = { newcomers: new Set(), departed: new Set() };
   #alarm: NodeJS.Timeout | undefined;
 
-  constructor({ reconciler, log, onRun }: ServiceOptions) {
+  constructor({ reconciler, log, onRun, onFailedRun }: ServiceOptions) {
     this.#log = log;
     this.#told = createTold(log);
     this.#onRun = onRun;
+    this.#onFailedRun = onFailedRun;
     this.#reconciler = { ...reconciler, memory: this.#memory };
   }
 
@@ -183,6 +187,7 @@ class ReconcilingService implements Service {
       // What is no AgentError is a bug: the service manager starts a new process, which looks at everything anew.
       if (!(error instanceof AgentError)) throw error;
       this.#told.failed(trigger, error);
+      this.#onFailedRun(trigger);
     }
   }
 

@@ -13,19 +13,11 @@ import {
   type IpAddress,
   type MacAddress,
 } from '../model/net.ts';
+import type { NicStatusName } from '../model/nic-states.ts';
 import type { Plan, Step } from '../model/plan.ts';
 import { describeStep } from '../plan/describe.ts';
 import { isDegrading } from './outcome.ts';
 
-export type NicStatusName =
-  | 'in-sync'
-  | 'pending'
-  | 'degraded'
-  | 'failed'
-  | 'unmanaged'
-  | 'released'
-  | 'foreign-config'
-  | 'detached';
 export type AddressStateName = 'configured' | 'missing' | 'excluded' | 'foreign' | 'stale';
 
 export interface AddressStatus extends InterfaceAddress {

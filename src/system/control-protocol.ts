@@ -18,10 +18,11 @@ export type ReconfigureRequest = v.InferOutput<typeof RECONFIGURE_REQUEST>;
 export type ReleaseRequest = v.InferOutput<typeof RELEASE_REQUEST>;
 
 export type Route = keyof typeof ROUTES;
-/** `GET /status/watch` answers with one document a line (NDJSON), as long as both sides live. */
+/** `GET /status/watch` answers with one document a line (NDJSON), as long as both sides live; `GET /metrics` in Prometheus's text format. */
 export const ROUTES = {
   'GET /status': true,
   'GET /status/watch': true,
+  'GET /metrics': true,
   'POST /reconfigure': true,
   'POST /release': true,
   'POST /reload': true,

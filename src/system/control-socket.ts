@@ -20,8 +20,15 @@ export interface ControlHandlers {
   release(request: ReleaseRequest): Promise<unknown>;
   /** Resolves when the configuration was read again, and taken or refused. */
   reload(): Promise<unknown>;
+  metrics(): Promise<Page>;
   /** Calls back with the status at each change, until the returned function is called. */
   watchStatus(onChange: (report: unknown) => void): () => void;
+}
+
+/** What is no JSON. */
+export interface Page {
+  readonly contentType: string;
+  readonly text: string;
 }
 
 export interface ControlServerOptions {
@@ -98,6 +105,8 @@ async function serve(service: Service, request: IncomingMessage, response: Serve
       );
     } else if (route === 'GET /status/watch') {
       await watch(service, response);
+    } else if (route === 'GET /metrics') {
+      send(response, 200, await service.handlers.metrics());
     } else {
       answer(response, 200, await handle(service.handlers, route, request));
     }
@@ -119,7 +128,7 @@ function isRoute(route: string): route is Route {
 
 async function handle(
   handlers: ControlHandlers,
-  route: Exclude<Route, 'GET /status/watch'>,
+  route: Exclude<Route, 'GET /status/watch' | 'GET /metrics'>,
   request: IncomingMessage,
 ): Promise<unknown> {
   switch (route) {
@@ -135,13 +144,16 @@ async function handle(
 }
 
 function answer(response: ServerResponse, status: number, document: unknown): void {
-  const body = toLine(document);
+  send(response, status, { contentType: 'application/json', text: toLine(document) });
+}
+
+function send(response: ServerResponse, status: number, { contentType, text }: Page): void {
   response.writeHead(status, {
-    'content-type': 'application/json',
-    'content-length': Buffer.byteLength(body),
+    'content-type': contentType,
+    'content-length': Buffer.byteLength(text),
     connection: 'close',
   });
-  response.end(body);
+  response.end(text);
 }
 
 /** The present status, then that of each change. A client that reads too slowly misses all but the last. */
@@ -152,14 +164,14 @@ async function watch({ handlers, streams }: Service, response: ServerResponse): 
     response.write(latest);
     latest = undefined;
   };
-  const send = (report: unknown): void => {
+  const tell = (report: unknown): void => {
     latest = toLine(report);
     if (!response.headersSent)
       response.writeHead(200, { 'content-type': 'application/x-ndjson', connection: 'close' });
     flush();
   };
   response.on('drain', flush);
-  const stop = handlers.watchStatus(send);
+  const stop = handlers.watchStatus(tell);
   streams.add(response);
   response.once('close', () => {
     streams.delete(response);
@@ -167,7 +179,7 @@ async function watch({ handlers, streams }: Service, response: ServerResponse): 
   });
   const present = await handlers.status();
   // A change that came meanwhile is newer.
-  if (!response.headersSent) send(present);
+  if (!response.headersSent) tell(present);
 }
 
 async function readBody<Schema extends v.GenericSchema>(

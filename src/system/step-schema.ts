@@ -98,9 +98,11 @@ export const STEP = v.variant('kind', [
   stepSchema('remove-mark'),
 ]);
 
+export const STEP_KINDS = Object.keys(ARGUMENTS) as readonly StepKind[];
+
 /** CONTRACT, a step of `plan --json`. */
 export const STEP_ENTRY = v.object({
-  kind: v.picklist(Object.keys(ARGUMENTS) as StepKind[]),
+  kind: v.picklist(STEP_KINDS),
   interface: v.string(),
   mac: v.string(),
   target: v.string(),

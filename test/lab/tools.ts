@@ -22,6 +22,7 @@ const PACKAGES = {
   'dbus-daemon': 'dbus-daemon',
   dnsmasq: 'dnsmasq-base',
   jq: 'jq',
+  promtool: 'prometheus',
 } as const;
 
 type Tool = keyof typeof PACKAGES;
@@ -41,11 +42,13 @@ const NEEDED_BY: Partial<Record<Tool, readonly string[]>> = {
   'dbus-daemon': [NETWORK_MANAGER_TEST],
   dnsmasq: [NETWORK_MANAGER_TEST],
   jq: [JOURNAL_TEST],
+  promtool: ['test/unit/metrics/promtool.test.ts'],
 };
 
 /** Those that boot systemd (systemd-as-init.sh). */
 export const SYSTEMD_TESTS: readonly string[] = [
   JOURNAL_TEST,
+  'test/netns/metrics-sandbox.test.ts',
   'test/netns/systemd-as-init.test.ts',
   'test/netns/systemd-boot.test.ts',
   'test/netns/systemd-udev.test.ts',

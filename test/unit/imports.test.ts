@@ -44,7 +44,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   observe: HANDS,
   apply: HANDS,
   reconcile: CONDUCTOR,
-  commands: [...CONDUCTOR, 'reconcile', 'config.ts', 'config-schema.ts', 'config-file.ts'],
+  metrics: [...LOW, 'system', 'log.ts'],
+  commands: [...CONDUCTOR, 'reconcile', 'metrics', 'config.ts', 'config-schema.ts', 'config-file.ts'],
   'cli.ts': ['commands', 'errors.ts'],
   'loader.ts': ['system'],
   'make-cache.ts': ['system'],
@@ -60,6 +61,7 @@ const PACKAGE_IMPORTERS: Readonly<Record<string, readonly string[]>> = {
   yaml: ['system/yaml.ts'],
   execa: ['system/run.ts'],
   pino: ['log.ts'],
+  'prom-client': ['metrics/registry.ts'],
   commander: ['cli.ts', 'commands'],
   valibot: ['config.ts', 'config-schema.ts', 'config-file.ts', 'metadata', 'system', 'commands'],
 };

@@ -29,7 +29,10 @@ describe('defaults', () => {
   test.each([
     ['an empty file', ''],
     ['comments alone', '# nothing\n'],
-    ['sections without a key', 'metadata:\ndaemon:\nrouting:\nsysctl:\npersistence:\ninterfaces:\nlog:\n'],
+    [
+      'sections without a key',
+      'metadata:\ndaemon:\nrouting:\nsysctl:\npersistence:\nmetrics:\ninterfaces:\nlog:\n',
+    ],
     ['a document marker', '---\n'],
     ['null', 'null\n'],
   ])('%s is all defaults', (_, text) => {
@@ -90,6 +93,15 @@ test.each([
   ['60s', 60_000],
 ])('a timeout of %s is %d ms', (text, ms) => {
   expect(checkConfig(`metadata: { timeout: ${text} }`, NAME).config.metadata.timeoutMs).toBe(ms);
+});
+
+test.each([
+  ['127.0.0.1:9101', { address: '127.0.0.1', port: 9101 }],
+  ['[::1]:1', { address: '::1', port: 1 }],
+  ['10.0.1.4:65535', { address: '10.0.1.4', port: 65_535 }],
+  ['off', null],
+])('metrics.listen %s', (text, listen) => {
+  expect(checkConfig(`metrics: { listen: '${text}' }`, NAME).config.metrics.listen).toEqual(listen);
 });
 
 test('an endpoint is kept without its last slash', () => {

@@ -20,6 +20,7 @@ export const DEFAULTS: Config = {
   },
   sysctl: { rpFilter: 'loose', arp: 'auto', promoteSecondaries: true },
   persistence: { backend: 'auto', existingFiles: 'respect' },
+  metrics: { listen: null, textfile: null },
   interfaces: [],
   log: { level: 'info' },
 };

@@ -25,6 +25,7 @@ sysctl:
 persistence:
   backend: auto
   existingFiles: respect
+metrics: { listen: off, textfile: off }
 log: { level: info }
 `;
 
@@ -51,6 +52,22 @@ export const BAD_VALUES: Wrong = [
     'metadata:\n  provider: ec2',
     '2:13: metadata.provider: "ec2"; not available in this version; allowed: auto, tencent, file',
   ],
+  ...[
+    '9101',
+    '0.0.0.0:9101',
+    '[::]:9101',
+    '127.0.0.1:0',
+    '127.0.0.1:65536',
+    '[127.0.0.1]:1',
+    'localhost:9101',
+  ].map((text): [string, string] => [
+    `metrics: { listen: '${text}' }`,
+    `1:20: metrics.listen: "${text}"; allowed: off, or ADDRESS:PORT with one address of this machine`,
+  ]),
+  ...['eni-agent.prom', '/var/lib/eni-agent.txt'].map((text): [string, string] => [
+    `metrics: { textfile: ${text} }`,
+    `1:22: metrics.textfile: "${text}"; allowed: off, or an absolute path that ends in .prom`,
+  ]),
   ['routing: { forwarded: mark }', '1:23: routing.forwarded: "mark"; allowed: connmark, off'],
   ...[7, -1, 15.5, 0xffff_ffff, 0x1_0000_0000].map((mask): [string, string] => [
     `routing: { forwardedMask: ${mask} }`,

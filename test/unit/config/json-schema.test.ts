@@ -44,6 +44,8 @@ const PLACES: readonly string[] = [
   'metadata: { timeout: TEXT }',
   'metadata: { file: TEXT }',
   'daemon: { resyncInterval: TEXT }',
+  'metrics: { listen: TEXT }',
+  'metrics: { textfile: TEXT }',
   ...['mac', 'name', 'subnet'].map((key) => `interfaces: [{ match: { ${key}: TEXT } }]`),
   ...[
     'excludeAddresses: [TEXT]',

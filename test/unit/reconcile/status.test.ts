@@ -2,13 +2,9 @@ import { describe, expect, test } from 'vitest';
 import type { Link } from '../../../src/model/host.ts';
 import type { InstanceMetadata } from '../../../src/model/metadata.ts';
 import type { MacAddress } from '../../../src/model/net.ts';
+import type { NicStatusName } from '../../../src/model/nic-states.ts';
 import type { NicState } from '../../../src/model/state.ts';
-import {
-  type NicStatus,
-  type NicStatusName,
-  nicStatuses,
-  overallState,
-} from '../../../src/reconcile/status.ts';
+import { type NicStatus, nicStatuses, overallState } from '../../../src/reconcile/status.ts';
 import {
   AT,
   type ConfigText,

@@ -51,6 +51,7 @@ const QUIET: ControlHandlers = {
   reconfigure: async (request) => ({ reconfigured: request }),
   release: async (request) => ({ released: request }),
   reload: async () => ({ reloaded: true }),
+  metrics: async () => ({ contentType: 'text/plain', text: 'one 1\n' }),
   watchStatus: () => () => {},
 };
 const EVERYTHING = { selection: null, all: true, dryRun: false };
