@@ -1,8 +1,8 @@
 /** The command line: names, options, help. Every command is one function of this folder. */
-import { Argument, Command, InvalidArgumentError, Option } from 'commander';
+import { Argument, Command, Option } from 'commander';
 import pkg from '../../package.json' with { type: 'json' };
 import { LOG_LEVELS } from '../model/config.ts';
-import { parseDuration } from '../model/duration.ts';
+import { nicsArgument, parseConfirm, parseTimeout, refuseAllAndNics } from './arguments.ts';
 import type { ConfigOptions } from './config.ts';
 import type { Environment, GlobalOptions } from './context.ts';
 import type { DoctorOptions } from './doctor.ts';
@@ -22,14 +22,6 @@ Exit codes:
   3  degraded: some NICs or addresses are not as they should be; the others are (explain, doctor: something is wrong)
   4  another run holds the lock, or a change waits for its confirmation
   5  plan --check: changes are pending`;
-
-/** Longer ones would not fit a timer (2^31 ms), and nobody waits that long. */
-const LONGEST_TIMEOUT_MS = 24 * 3_600_000;
-
-/** Nobody can confirm in less. */
-const SHORTEST_CONFIRM_MS = 1_000;
-/** So long the agent holds still. */
-const LONGEST_CONFIRM_MS = 3_600_000;
 
 type Terminal = Omit<Environment, 'options'>;
 
@@ -72,10 +64,6 @@ export function createProgram(terminal: Terminal, finish: (code: ExitCode) => vo
 type MakeEnvironment = () => Environment;
 type Finish = (code: ExitCode) => void;
 
-function nicsArgument(): Argument {
-  return new Argument('[nic...]', 'interface name or MAC; what it implies on the primary NIC is included');
-}
-
 function reconfigureCommand(environment: MakeEnvironment, finish: Finish): Command {
   return new Command('reconfigure')
     .description('apply what the cloud assigned, now, and verify it')
@@ -114,10 +102,6 @@ Examples:
     });
 }
 
-function refuseAllAndNics(nics: readonly string[], { all }: { all?: boolean }, command: Command): void {
-  if (all === true && nics.length > 0) command.error('error: --all and a NIC exclude each other');
-}
-
 function daemonCommand(environment: MakeEnvironment, finish: Finish): Command {
   return new Command('daemon')
     .description('run and keep the VM in its desired state (the systemd service)')
@@ -153,22 +137,6 @@ Examples:
     .action(async ({ timeout }: { timeout: number }) => {
       finish(await (await import('./boot.ts')).runBoot(environment(), { timeoutMs: timeout }));
     });
-}
-
-function parseTimeout(text: string): number {
-  const ms = parseDuration(text);
-  if (ms === undefined || ms === 0 || ms > LONGEST_TIMEOUT_MS) {
-    throw new InvalidArgumentError('Allowed: a duration up to 24h, a whole number and ms, s, m or h.');
-  }
-  return ms;
-}
-
-function parseConfirm(text: string): number {
-  const ms = parseDuration(text);
-  if (ms === undefined || ms < SHORTEST_CONFIRM_MS || ms > LONGEST_CONFIRM_MS) {
-    throw new InvalidArgumentError('Allowed: a duration from 1s to 1h, a whole number and ms, s, m or h.');
-  }
-  return ms;
 }
 
 /** What `reconfigure --confirm` starts. */

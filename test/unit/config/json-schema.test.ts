@@ -88,6 +88,7 @@ test('every key has a description', () => {
     'routing',
     'sysctl',
     'persistence',
+    'metrics',
     'interfaces',
     'log',
     'match',
