@@ -1,8 +1,10 @@
 /** Programs of others that believe they own the NICs as well (docs/migrating.md). */
+
+import { shellWord } from '../model/shell-word.ts';
 import type { OtherAgent } from '../model/surroundings.ts';
 import type { Facts } from './facts.ts';
 import { type Finding, notChecked, type Verdict, verdict } from './findings.ts';
-import { pathIn, quote } from './shell.ts';
+import { pathIn } from './shell.ts';
 
 const OWN_RULES = '/etc/udev/rules.d/';
 
@@ -22,7 +24,7 @@ function otherFinding({ name, starter }: OtherAgent, facts: Facts): Finding {
 }
 
 function maskCommand(units: readonly string[], { root }: Facts): string {
-  const options = root === '' ? '--now' : `--root=${quote(root)}`;
+  const options = root === '' ? '--now' : `--root=${shellWord(root)}`;
   return `systemctl mask ${options} ${units.join(' ')}`;
 }
 

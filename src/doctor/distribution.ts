@@ -1,8 +1,10 @@
 /** The distribution's own programs, where they set up what the agent sets up. */
+
 import { CONNECTIONS, filePath, NETWORK_SCRIPTS } from '../model/files.ts';
+import { shellWord } from '../model/shell-word.ts';
 import { type Facts, managedSecondaries } from './facts.ts';
 import { type Finding, notChecked, type Verdict, verdict } from './findings.ts';
-import { pathIn, quote } from './shell.ts';
+import { pathIn } from './shell.ts';
 
 /** What NetworkManager makes up for a NIC that no profile claims. */
 const MADE_UP = /\/Wired connection \d+/;
@@ -23,8 +25,8 @@ export function checkNetworkManager(facts: Facts): Verdict {
         title: `NetworkManager runs ${link.ifname} by a profile that is not the agent's: each takes away what the other adds`,
         evidence: [`active is ${file}`, `the agent's is ${own}`],
         fix: [
-          `nmcli connection modify ${quote(profileName(file))} connection.autoconnect no`,
-          `nmcli connection up ${kind === 'keyfile' ? `eni-agent-${link.ifname}` : quote(`System ${link.ifname}`)}`,
+          `nmcli connection modify ${shellWord(profileName(file))} connection.autoconnect no`,
+          `nmcli connection up ${kind === 'keyfile' ? `eni-agent-${link.ifname}` : shellWord(`System ${link.ifname}`)}`,
         ],
       },
     ];

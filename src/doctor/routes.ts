@@ -183,7 +183,8 @@ function linkLocalFixes(route: Route, text: string, { host }: Facts): readonly s
 
 /** ifup adds one for every NIC unless it is told not to. */
 function zeroconfFix(facts: Facts): readonly string[] {
-  return facts.host.distribution.hasNetworkScripts && !facts.surroundings.isZeroconfOff
+  const { isZeroconfOff } = facts.surroundings;
+  return facts.host.distribution.hasNetworkScripts && 'value' in isZeroconfOff && !isZeroconfOff.value
     ? [appendLine(facts, '/etc/sysconfig/network', 'NOZEROCONF=yes')]
     : [];
 }

@@ -1,21 +1,18 @@
 /** Commands as an operator types them. */
+import { shellWord } from '../model/shell-word.ts';
 import type { Facts } from './facts.ts';
-
-export function quote(text: string): string {
-  return /^[\w./@%+=:,-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
-}
 
 /** A path as it is below the root directory, quoted. */
 export function pathIn({ root }: Facts, path: string): string {
-  return quote(`${root}${path}`);
+  return shellWord(`${root}${path}`);
 }
 
 export function agent({ root }: Facts, command: string): string {
-  return root === '' ? `eni-agent ${command}` : `eni-agent --root ${quote(root)} ${command}`;
+  return root === '' ? `eni-agent ${command}` : `eni-agent --root ${shellWord(root)} ${command}`;
 }
 
 export function appendLine(facts: Facts, path: string, line: string): string {
-  return `printf '%s\\n' ${quote(line)} >> ${pathIn(facts, path)}`;
+  return `printf '%s\\n' ${shellWord(line)} >> ${pathIn(facts, path)}`;
 }
 
 /** Removes each line that is this text; white space of any kind, and what cannot be typed stands for any of its kind. */
@@ -24,7 +21,7 @@ export function deleteLine(facts: Facts, path: string, line: string): string {
     .replaceAll(/[[\].*^$\\/]/g, '\\$&')
     .replaceAll(/\s+/g, '[[:space:]]\\+')
     .replaceAll(/[^ -~]+/g, '.*');
-  return `sed -i ${quote(`/^${pattern}$/d`)} ${pathIn(facts, path)}`;
+  return `sed -i ${shellWord(`/^${pattern}$/d`)} ${pathIn(facts, path)}`;
 }
 
 /** An ending that network-scripts and NetworkManager pass over (FACTS §2). */

@@ -31,7 +31,7 @@ export interface Surroundings {
   /** cloud-init is installed, and may write the network's files. */
   readonly isCloudInitFree: Known<boolean>;
   /** ifup is told to add no route for link-local addresses. */
-  readonly isZeroconfOff: boolean;
+  readonly isZeroconfOff: Known<boolean>;
   readonly otherAgents: Known<readonly OtherAgent[]>;
   /** Rules of the firewall that send a connection to another address, as its own programs list them. */
   readonly translations: Known<readonly string[]>;

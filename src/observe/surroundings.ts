@@ -27,12 +27,12 @@ const TIMERS_OF_AGENTS = ['nm-cloud-setup', 'cloud-netconfig'];
 const NETWORK_DISABLED = /^network:\s*(?:\{\s*)?config:\s*["']?disabled\b/m;
 
 export async function observeSurroundings(paths: Paths): Promise<Surroundings> {
-  const [tableNames, isCloudInitFree, otherAgents, network, translations, forward, denials, service] =
+  const [tableNames, isCloudInitFree, otherAgents, isZeroconfOff, translations, forward, denials, service] =
     await Promise.all([
       known(() => readTableNames(paths)),
       known(() => isNetworkOfCloudInit(paths)),
       known(() => findOtherAgents(paths)),
-      read('/etc/sysconfig/network', paths),
+      known(() => readZeroconf(paths)),
       observeTranslations(),
       readFile('/proc/sys/net/ipv4/ip_forward', 'utf8'),
       observeDenials(paths),
@@ -42,8 +42,7 @@ export async function observeSurroundings(paths: Paths): Promise<Surroundings> {
     tableNames,
     isCloudInitFree,
     otherAgents,
-    // As ifup-eth looks at it: whatever it is set to.
-    isZeroconfOff: /^\s*NOZEROCONF=./m.test(network),
+    isZeroconfOff,
     translations,
     isForwarding: forward.trim() !== '0',
     denials,
@@ -57,6 +56,11 @@ async function known<Value>(look: () => Promise<Value>): Promise<Known<Value>> {
   } catch (error) {
     return { unknown: errorMessage(error) };
   }
+}
+
+/** As ifup-eth looks at it: whatever it is set to. */
+async function readZeroconf(paths: Paths): Promise<boolean> {
+  return /^\s*NOZEROCONF=./m.test(await read('/etc/sysconfig/network', paths));
 }
 
 async function readTableNames(paths: Paths): Promise<readonly TableName[]> {

@@ -190,9 +190,9 @@ async function changeAndRemember(
   const memory = { metadata, nics, hasMarks, lapsed: lapseAfter(reconciler, trigger, view), lastRun };
   await remembrance.write({ ...view.host.state, ...memory }, { durable: true });
   if (confirmBy !== null && done.length === 0) await removeTrial(paths);
-  const { failures, ...run } = lastRun;
-  await recordRun({ paths, log: reconciler.log }, { ...run, tried: steps, done, problems: failures });
-  return withStorageProblem(result, remembrance.problem());
+  const storageProblem = remembrance.problem();
+  await recordRun({ paths, log: reconciler.log }, lastRun, { tried: steps, done, storageProblem });
+  return withStorageProblem(result, storageProblem);
 }
 
 function fetchedOf({ reading }: View): Fetched {

@@ -184,7 +184,8 @@ async function rememberRollback(
     },
     { durable: true },
   );
-  await recordRun({ paths, log }, { ...run, tried: trial.steps, done: [], problems: left });
+  const record = { tried: trial.steps, done: [], storageProblem: remembrance.problem() };
+  await recordRun({ paths, log }, { ...run, failures: left }, record);
 }
 
 /** With those of other NICs that had lapsed before. */

@@ -88,7 +88,12 @@ export async function appendHistory({ history }: Paths, run: HistoryRun): Promis
 
 function lastRun(file: string): HistoryRun | undefined {
   try {
-    return parseHistory(readOwnFile(file) ?? '').runs.at(-1);
+    const lines = (readOwnFile(file) ?? '').split('\n');
+    for (const line of lines.toReversed()) {
+      const run = parseLine(line);
+      if (run !== undefined) return run;
+    }
+    return undefined;
   } catch (error) {
     if (isMissing(error)) return undefined;
     throw error;

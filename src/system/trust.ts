@@ -15,6 +15,7 @@ import {
 } from 'node:fs';
 import { dirname, join, resolve, sep } from 'node:path';
 import { AgentError } from '../errors.ts';
+import { shellWord } from '../model/shell-word.ts';
 import { isMissing } from './atomic-file.ts';
 
 const GROUP_OR_OTHERS_WRITE = 0o022;
@@ -108,13 +109,13 @@ function walk(target: string, start: string, problems: Problem[]): { readonly li
 function problemsOf(path: string, { uid, mode }: Stats): Problem[] {
   const problems: Problem[] = [];
   if (uid !== 0) {
-    problems.push({ what: `${path} belongs to uid ${uid}`, fix: `chown root ${shellQuote(path)}` });
+    problems.push({ what: `${path} belongs to uid ${uid}`, fix: `chown root ${shellWord(path)}` });
   }
   if ((mode & GROUP_OR_OTHERS_WRITE) !== 0) {
     const octal = (mode & PERMISSION_BITS).toString(8).padStart(4, '0');
     problems.push({
       what: `${path} has mode ${octal}, so that others than root can write it`,
-      fix: `chmod go-w ${shellQuote(path)}`,
+      fix: `chmod go-w ${shellWord(path)}`,
     });
   }
   return problems;
@@ -157,8 +158,4 @@ function namesBelow(folder: string, path: string): string[] {
     .slice(folder.length)
     .split(sep)
     .filter((name) => name !== '');
-}
-
-function shellQuote(text: string): string {
-  return /^[\w./@%+=:,-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 }

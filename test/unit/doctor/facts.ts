@@ -13,7 +13,7 @@ const SURROUNDINGS: Surroundings = {
   tableNames: { value: [] },
   isCloudInitFree: { value: false },
   otherAgents: { value: [] },
-  isZeroconfOff: false,
+  isZeroconfOff: { value: false },
   translations: { value: [] },
   isForwarding: false,
   denials: { value: [] },

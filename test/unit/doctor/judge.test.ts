@@ -194,7 +194,7 @@ const ROUTES: readonly Row[] = [
         routes: ['default via 10.0.0.1 dev eth0', '169.254.0.0/16 dev eth0 metric 1002'],
         distribution: { hasNetworkScripts: true },
       },
-      surroundings: { isZeroconfOff: true },
+      surroundings: { isZeroconfOff: { value: true } },
     },
     ['hint link-local', 'ip route del 169.254.0.0/16 dev eth0 metric 1002'],
   ],
