@@ -118,6 +118,7 @@ describe('a disk that cannot be written', () => {
       await until({ what: 'two more runs', read: () => daemon.runs(), holds: (now) => now >= runs + 2 });
       const told = daemon.log().filter(({ msg }) => msg === 'the state is not on the disk');
       expect(told).toHaveLength(1);
+      expect(daemon.log().filter(({ msg }) => msg === 'the run is not in the history')).toEqual([]);
       expect(daemon.log().filter(({ msg }) => msg.includes('after a reboot')).length).toBeLessThanOrEqual(2);
       await disk.repair();
       await daemon.waitForStatus(inSync(mac));

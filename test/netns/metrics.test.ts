@@ -55,6 +55,15 @@ test('NICs, runs, repairs and the metadata service are told at an address and in
   };
   await waitForMetric(drift, /^eni_agent_drift_repairs_total [1-9]/m);
 
+  const routes = 'interfaces: [{ match: { name: eth1 }, routes: [{ to: 172.20.0.0/16, via: 10.9.9.9 }] }]\n';
+  await vm.writeConfig(`${config}${routes}`);
+  const failed = await waitForMetric(
+    () => scrape(vm),
+    /^eni_agent_step_failures_total\{kind="add-route"\} [1-9]/m,
+  );
+  expect(failed).toContain(`eni_agent_interface_state{${labels},state="in-sync"} 0\n`);
+  await vm.writeConfig(config);
+
   await lab.metadata.down();
   const down = await waitForMetric(() => vm.readFile(FILE), /^eni_agent_metadata_up 0$/m);
   expect(down).toMatch(/^eni_agent_metadata_reading_duration_seconds_count\{result="failure"\} [1-9]/m);

@@ -145,6 +145,12 @@ describe('the diff', () => {
       ],
     ],
     [
+      'leaves a route of a kind that it has no words for in the table',
+      [SUBNET, DEFAULT, NEIGHBOUR, REFUSAL, 'other 10.9.0.0/16 via 10.0.1.1 dev eth1 table 21001'],
+      RULES,
+      [],
+    ],
+    [
       'removes rules at our priority that nothing needs',
       [SUBNET, DEFAULT, NEIGHBOUR, REFUSAL],
       [...RULES, 'from 10.0.1.99 lookup 21001 priority 21001', 'oif eth7 lookup 21001 priority 21001'],
