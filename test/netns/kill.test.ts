@@ -15,16 +15,19 @@ test(`kill -9 at ${KILLS} random instants, then once more: the right state each 
   const { mac } = await lab.attachEni({ addresses: ENI_ADDRESSES });
   // So that a detached ENI is cleared at once.
   await lab.vm.writeConfig('daemon: { removalConfirmations: 1 }\n');
-  const { durationMs } = await lab.vm.agent(['reconfigure']);
+  let { durationMs } = await lab.vm.agent(['reconfigure']);
   const complete = await settledSnapshot(lab.vm);
   await lab.detachEni(mac);
   await lab.vm.agent(['reconfigure']);
   const empty = await settledSnapshot(lab.vm);
   let killed = 0;
-  for (let index = 0; index < KILLS; index += 1) {
+  for (let index = 0; killed < KILLS && index < 4 * KILLS; index += 1) {
     await lab.attachEni({ addresses: ENI_ADDRESSES, mac });
     const instant = 1 + Math.random() * durationMs;
-    if ((await lab.vm.agent(['reconfigure'], { killAfterMs: instant })).exitCode === null) killed += 1;
+    const run = await lab.vm.agent(['reconfigure'], { killAfterMs: instant });
+    if (run.exitCode === null) killed += 1;
+    // It was over before: the first run, which the instants go by, was slower than this one.
+    else durationMs = Math.min(durationMs, run.durationMs);
     expect((await lab.vm.agent(['reconfigure'])).exitCode, `killed after ${instant} ms`).toBe(0);
     expect(await settledSnapshot(lab.vm), `killed after ${instant} ms`).toBe(complete);
     await lab.detachEni(mac);
@@ -32,7 +35,7 @@ test(`kill -9 at ${KILLS} random instants, then once more: the right state each 
     await lab.vm.agent(['reconfigure']);
   }
   expect(await settledSnapshot(lab.vm)).toBe(empty);
-  expect(killed).toBeGreaterThan(KILLS / 4);
+  expect(killed).toBe(KILLS);
   await lab.attachEni({ addresses: ENI_ADDRESSES, mac });
   await lab.vm.agent(['reconfigure']);
   expect(brokenCells(await lab.matrix([VM_ADDRESS, ...ENI_ADDRESSES]))).toEqual([]);
