@@ -25,7 +25,7 @@ const PACKAGES = {
   promtool: 'prometheus',
 } as const;
 
-type Tool = keyof typeof PACKAGES;
+export type Tool = keyof typeof PACKAGES;
 
 const NETWORK_MANAGER_TEST = 'test/netns/network-manager.test.ts';
 const JOURNAL_TEST = 'test/netns/journal.test.ts';

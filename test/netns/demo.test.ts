@@ -1,9 +1,10 @@
-/** `npm run demo`, as a program that reads its output sees it. */
+/** `npm run demo` and `npm run bench`, as a program that reads its output sees it. */
 import { readFile } from 'node:fs/promises';
 import { execa } from 'execa';
 import { expect, test } from 'vitest';
 
 const DEMO = new URL('../demo/demo.ts', import.meta.url).pathname;
+const BENCH = new URL('../../bench/bench.ts', import.meta.url).pathname;
 /** What demo.ts enters the namespaces for: the test is in some already. */
 const STORY = new URL('../demo/story.ts', import.meta.url).pathname;
 
@@ -13,12 +14,12 @@ function withoutTimes(line: string): string {
   return line.replace(/ +[\d.]+ m?s {2}/, ' … ').trimEnd();
 }
 
-async function runDemo(file: string, env: Readonly<Record<string, string>> = {}) {
+async function run(file: string, env: Readonly<Record<string, string>> = {}) {
   return execa(process.execPath, ['--import', import.meta.resolve('tsx'), file], { reject: false, env });
 }
 
 test('the demo comes true, plain and in lines that fit', async () => {
-  const { exitCode, stdout, stderr } = await runDemo(STORY);
+  const { exitCode, stdout, stderr } = await run(STORY);
   expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' });
   const headings = stdout.split('\n').flatMap((line) => /^\d  (.*)$/.exec(line)?.[1] ?? []);
   expect(headings).toEqual([
@@ -46,8 +47,13 @@ test('the demo comes true, plain and in lines that fit', async () => {
 });
 
 test('where a tool is missing it says which, and what to install', async () => {
-  const { exitCode, stdout, stderr } = await runDemo(DEMO, { PATH: '/nowhere' });
+  const { exitCode, stdout, stderr } = await run(DEMO, { PATH: '/nowhere' });
   expect({ exitCode, stdout }).toEqual({ exitCode: 1, stdout: '' });
   expect(stderr).toContain('The demo cannot run here: ip, nft, unshare, nsenter, mount not found.');
   expect(stderr).toContain('apt-get install iproute2 nftables util-linux mount');
+  const bench = await run(BENCH, { PATH: '/nowhere' });
+  expect({ exitCode: bench.exitCode, stdout: bench.stdout }).toEqual({ exitCode: 1, stdout: '' });
+  expect(bench.stderr).toContain(
+    'The benchmark cannot run here: ip, nft, unshare, nsenter, mount, strace not found.',
+  );
 });
