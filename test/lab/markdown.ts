@@ -34,6 +34,8 @@ export interface Heading {
 export interface CodeBlock {
   /** The heading of depth 2 that it is below; '' before the first. */
   readonly section: string;
+  /** Of that heading. */
+  readonly anchor: string;
   /** The first word behind the three backticks; '' without one. */
   readonly language: string;
   /** The rest of that line: the file that the block is. */
@@ -70,7 +72,7 @@ export function parsePage(file: string, markdown: string): Page {
     file,
     headings,
     links: all.flatMap((token) => (isOf('link')(token) || isOf('image')(token) ? [token.href] : [])),
-    blocks: blocksOf(all),
+    blocks: blocksOf(all, headings),
     spans: all.filter(isOf('codespan')).map(({ text }) => text),
     tables: all.filter(isOf('table')),
     texts: all
@@ -80,14 +82,24 @@ export function parsePage(file: string, markdown: string): Page {
   };
 }
 
-function blocksOf(tokens: readonly Token[]): readonly CodeBlock[] {
+function blocksOf(tokens: readonly Token[], headings: readonly Heading[]): readonly CodeBlock[] {
   const blocks: CodeBlock[] = [];
-  let section = '';
+  const ahead = [...headings];
+  let section: Heading | undefined;
   for (const token of tokens) {
-    if (isOf('heading')(token) && token.depth === 2) section = textOf(token);
+    if (isOf('heading')(token)) {
+      const heading = ahead.shift();
+      if (token.depth === 2) section = heading;
+    }
     if (!isOf('code')(token)) continue;
     const [language = '', ...rest] = (token.lang ?? '').split(' ');
-    blocks.push({ section, language, file: rest.join(' '), text: `${token.text}\n` });
+    blocks.push({
+      section: section?.text ?? '',
+      anchor: section?.anchor ?? '',
+      language,
+      file: rest.join(' '),
+      text: `${token.text}\n`,
+    });
   }
   return blocks;
 }
