@@ -1,19 +1,17 @@
 /** VMs that somebody broke: `doctor` names the cause and nothing else, and its fix, typed as it is printed, mends it. */
 import { chmod, mkdir, readdir, rm, stat, writeFile } from 'node:fs/promises';
-import { execa } from 'execa';
 import { describe, expect, test } from 'vitest';
 import type { CheckId, Diagnosis } from '../../src/doctor/judge.ts';
 import type { Daemon } from '../lab/daemon.ts';
 import type { Lab } from '../lab/lab.ts';
-import { inNamespace } from '../lab/netns.ts';
 import { openLab } from '../lab/open-lab.ts';
+import { typeIn } from '../lab/operator.ts';
 import { inSync } from '../lab/settled.ts';
 import { addContainer, PUBLISHED_PORT } from '../lab/surroundings.ts';
 import { METADATA_ADDRESS, METADATA_PORT } from '../lab/topology.ts';
 import { until } from '../lab/until.ts';
 import { CONNECT_DEADLINE_MS, type Vm } from '../lab/vm.ts';
 
-const CLI = new URL('../../dist/cli.js', import.meta.url).pathname;
 const SCRIPTS = '/etc/sysconfig/network-scripts';
 
 interface Examined {
@@ -44,15 +42,9 @@ async function openHealthyLab({ config, ipv6 = false }: Pick<Fault, 'config' | '
   return { lab, daemon };
 }
 
-/** In the VM, with its own `eni-agent` in the path, as root's shell has it. */
 async function type(vm: Vm, command: string): Promise<void> {
-  const shim = vm.path('/usr/bin');
-  await mkdir(shim, { recursive: true });
-  await writeFile(`${shim}/eni-agent`, `#!/bin/sh\nexec ${process.execPath} ${CLI} "$@"\n`, { mode: 0o755 });
-  const [file, ...args] = inNamespace(vm.namespace, ['sh', '-e', '-c', command]);
-  const path = `${shim}:${process.env['PATH']}`;
-  const { exitCode, stdout, stderr } = await execa(file, args, { env: { PATH: path }, reject: false });
-  expect({ exitCode, output: `${stdout}${stderr}` }, command).toMatchObject({ exitCode: 0 });
+  const { exitCode, output } = await typeIn(vm, command);
+  expect({ exitCode, output }, command).toMatchObject({ exitCode: 0 });
 }
 
 interface Fault {

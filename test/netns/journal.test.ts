@@ -1,15 +1,14 @@
 /** What docs/systemd.md says of the journal, in the journal of a real systemd. As root alone. */
-import { readFile } from 'node:fs/promises';
 import { expect, onTestFinished, test } from 'vitest';
+import { commandsOf } from '../lab/doc-commands.ts';
+import { readPage } from '../lab/markdown.ts';
 import { openLab } from '../lab/open-lab.ts';
 import { bootSystemd } from '../lab/service-manager.ts';
 import { inSync } from '../lab/settled.ts';
 
-const PAGE = new URL('../../docs/systemd.md', import.meta.url);
-
-async function documented(): Promise<readonly string[]> {
-  const [, block = ''] = /^```console\n(.*?)^```$/ms.exec(await readFile(PAGE, 'utf8')) ?? [];
-  return block.split('\n').filter((line) => line !== '');
+function documented(): readonly string[] {
+  const commands = commandsOf(readPage('docs/systemd.md'));
+  return commands.filter(({ anchor }) => anchor === 'the-journal').map(({ command }) => command);
 }
 
 test('a line has its priority there, and jq finds the runs that changed a NIC', async () => {
@@ -21,7 +20,7 @@ test('a line has its priority there, and jq finds the runs that changed a NIC', 
   await manager.waitForStatus(inSync(mac));
   await lab.vm.writeConfig('nothing: 1\n');
   await manager.run('sh', '-c', 'systemctl reload eni-agent || true');
-  const commands = await documented();
+  const commands = documented();
   expect(commands).toHaveLength(4);
   const ask = async (command = ''): Promise<string> => (await manager.run('sh', '-c', command)).stdout;
   const [warnings, changed, ofNic, failed] = commands;

@@ -119,7 +119,7 @@ async function failInTurns({ lab, vms }: Pair, answers: Answers): Promise<void> 
 
 test('a HAVIP moves with its rule, the agent leaves it alone, and nobody else notices', async () => {
   const lab = await openLab({ vms: 2 });
-  const pair = await createPair(lab, await filesOfDoc(PAGE, '1. A HAVIP'));
+  const pair = await createPair(lab, filesOfDoc(PAGE, '1. A HAVIP'));
   const macs = pair.vms.map(({ eni }) => eni.mac);
   await lab.bindHavip(HAVIP, macs);
   await startBoth(pair);
@@ -170,9 +170,7 @@ async function moveInTurns(pair: Pair, address: string): Promise<Answers> {
 describe('a secondary IP that the cloud moves when Keepalived asks for it', () => {
   test('goes and comes by the agents', async () => {
     const lab = await openLab({ vms: 2 });
-    const pair = await createPair(lab, await filesOfDoc(PAGE, '2. A secondary IP that the agent sets'), [
-      MOVED,
-    ]);
+    const pair = await createPair(lab, filesOfDoc(PAGE, '2. A secondary IP that the agent sets'), [MOVED]);
     const answers = await moveInTurns(pair, MOVED);
     const monitors = pair.vms.map(({ monitor }) => monitor);
     expect(coverageOf(monitors, MOVED).onBothMs).toBeLessThan(ON_BOTH_MS);
@@ -181,8 +179,8 @@ describe('a secondary IP that the cloud moves when Keepalived asks for it', () =
 
   test('is left to Keepalived where the configuration excludes it', async () => {
     const lab = await openLab({ vms: 2 });
-    const scripts = await filesOfDoc(PAGE, '2. A secondary IP that the agent sets');
-    const files = await filesOfDoc(PAGE, '3. A secondary IP that Keepalived sets');
+    const scripts = filesOfDoc(PAGE, '2. A secondary IP that the agent sets');
+    const files = filesOfDoc(PAGE, '3. A secondary IP that Keepalived sets');
     const pair = await createPair(lab, { ...scripts, ...files }, [EXCLUDED]);
     const answers = await moveInTurns(pair, EXCLUDED);
     await stopBoth(pair);

@@ -38,7 +38,7 @@ interface Networks {
 
 async function openNetworks(): Promise<Networks> {
   const lab = await openLab();
-  const { [CONFIG]: config = '' } = await filesOfDoc('three-networks.md', 'The configuration');
+  const { [CONFIG]: config = '' } = filesOfDoc('three-networks.md', 'The configuration');
   const daemon = await lab.vm.startDaemon({ config });
   const external = await lab.attachEni({ addresses: [EXTERNAL.address] });
   const management = await lab.attachEni({ addresses: [MANAGEMENT.address] });
