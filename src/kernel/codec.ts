@@ -29,7 +29,6 @@ export interface KernelMessage {
 /** A number is a u32; an array is a nest of attributes. */
 export type AttributeValue = number | Uint8Array | readonly Attribute[];
 export type Attribute = readonly [type: number, value: AttributeValue];
-export type AttributeMap = ReadonlyMap<number, Uint8Array>;
 
 /** Of a request that makes something: replace what is there, refuse when it is there, make it when it isn't. */
 export const NLM_F_REPLACE = 0x100;
@@ -43,6 +42,8 @@ const ATTRIBUTE_HEADER_BYTES = 4;
 /** NLA_TYPE_MASK: without NLA_F_NESTED and NLA_F_NET_BYTEORDER. */
 const ATTRIBUTE_TYPE_MASK = 0x3fff;
 const U32_BYTES = 4;
+/** Numbers that say what and where an attribute is. */
+const PLACE_LENGTH = 3;
 
 /** NLMSG_ALIGN and NLA_ALIGN. */
 export function align(length: number): number {
@@ -125,39 +126,89 @@ function writeAttributes(target: Uint8Array, start: number, attributes: readonly
   }
 }
 
-/** The attributes from an offset on, by type; of a type that comes twice the last, as in the kernel's own parser. */
-export function decodeAttributes(bytes: Uint8Array, start = 0): AttributeMap {
-  const attributes = new Map<number, Uint8Array>();
+/** The attributes from an offset on. Throws AgentError `kernel-refused` when a length contradicts the bytes. */
+export function decodeAttributes(bytes: Uint8Array, start = 0): Attributes {
+  const places: number[] = [];
   for (let offset = start; offset < bytes.length; ) {
     const length = readU16(bytes, offset);
     if (length < ATTRIBUTE_HEADER_BYTES || offset + length > bytes.length)
       throw malformed(`an attribute says it has ${length} bytes, ${bytes.length - offset} are there`);
     const type = readU16(bytes, offset + 2) & ATTRIBUTE_TYPE_MASK;
-    attributes.set(type, slice(bytes, offset + ATTRIBUTE_HEADER_BYTES, offset + length));
+    places.push(type, offset + ATTRIBUTE_HEADER_BYTES, offset + length);
     offset += align(length);
   }
-  return attributes;
+  return new Attributes(bytes, places);
 }
 
-/** A nest inside of attributes; empty when it is not there. */
-export function nestedAttributes(attributes: AttributeMap, type: number): AttributeMap {
-  const nest = attributes.get(type);
-  return nest === undefined ? new Map() : decodeAttributes(nest);
+/**
+ * Attributes, read where they lie: a list of thousands of objects has ten thousands of them, of which a few are asked for. Of a type that
+ * comes twice the last counts, as in the kernel's own parser.
+ */
+export class Attributes {
+  readonly #bytes: Uint8Array;
+  /** Of each one its type, and where its value begins and ends. */
+  readonly #places: readonly number[];
+
+  constructor(bytes: Uint8Array, places: readonly number[]) {
+    this.#bytes = bytes;
+    this.#places = places;
+  }
+
+  has(type: number): boolean {
+    return this.#find(type) !== -1;
+  }
+
+  /** The value, or undefined when it is not there. */
+  get(type: number): Uint8Array | undefined {
+    const index = this.#find(type);
+    return index === -1 ? undefined : slice(this.#bytes, this.#start(index), this.#end(index));
+  }
+
+  /** A u32, or undefined when it is not there. */
+  u32(type: number): number | undefined {
+    const index = this.#find(type);
+    if (index === -1) return undefined;
+    const start = this.#start(index);
+    const bytes = this.#end(index) - start;
+    if (bytes < U32_BYTES) throw malformed(`${bytes} bytes where at least ${U32_BYTES} were expected`);
+    return readU32(this.#bytes, start);
+  }
+
+  /** Zero-terminated text, or undefined when it is not there. */
+  text(type: number): string | undefined {
+    const value = this.get(type);
+    if (value === undefined) return undefined;
+    const end = value.indexOf(0);
+    return Buffer.from(end === -1 ? value : value.subarray(0, end)).toString('utf8');
+  }
+
+  /** Those of a nest; none when it is not there. */
+  nested(type: number): Attributes {
+    const nest = this.get(type);
+    return nest === undefined ? NONE : decodeAttributes(nest);
+  }
+
+  /** Of all of them, in their order. */
+  types(): readonly number[] {
+    return this.#places.filter((_, index) => index % PLACE_LENGTH === 0);
+  }
+
+  #find(type: number): number {
+    for (let index = this.#places.length - PLACE_LENGTH; index >= 0; index -= PLACE_LENGTH)
+      if (this.#places[index] === type) return index;
+    return -1;
+  }
+
+  #start(index: number): number {
+    return this.#places[index + 1] ?? 0;
+  }
+
+  #end(index: number): number {
+    return this.#places[index + 2] ?? 0;
+  }
 }
 
-/** A u32 attribute, or undefined when it is not there. */
-export function attributeU32(attributes: AttributeMap, type: number): number | undefined {
-  const value = attributes.get(type);
-  return value === undefined ? undefined : readU32(value);
-}
-
-/** Zero-terminated text, or undefined when it is not there. */
-export function attributeText(attributes: AttributeMap, type: number): string | undefined {
-  const value = attributes.get(type);
-  if (value === undefined) return undefined;
-  const end = value.indexOf(0);
-  return Buffer.from(end === -1 ? value : value.subarray(0, end)).toString('utf8');
-}
+const NONE = new Attributes(new Uint8Array(0), []);
 
 export function encodeText(text: string): Uint8Array {
   return Buffer.from(`${text}\0`);

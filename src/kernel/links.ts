@@ -4,14 +4,11 @@ import { type MacAddress, parseIfName, parseMacAddress } from '../model/net.ts';
 import { SYSCTL_NAMES, type SysctlName, type Sysctls } from '../model/sysctl.ts';
 import {
   type Attribute,
-  type AttributeMap,
-  attributeText,
-  attributeU32,
+  type Attributes,
   decodeAttributes,
   encodeBody,
   encodeFixed,
   type KernelRequest,
-  nestedAttributes,
   readS32,
   readU32,
 } from './codec.ts';
@@ -73,26 +70,26 @@ export function decodeLink(body: Uint8Array): KernelLink | undefined {
   const index = readS32(body, 4);
   const flags = readU32(body, 8);
   const attributes = decodeAttributes(body, IFINFOMSG_BYTES);
-  const ifname = parseIfName(attributeText(attributes, IFLA_IFNAME) ?? '');
+  const ifname = parseIfName(attributes.text(IFLA_IFNAME) ?? '');
   if (ifname === undefined) return undefined;
-  const kind = attributeText(nestedAttributes(attributes, IFLA_LINKINFO), IFLA_INFO_KIND) ?? null;
+  const kind = attributes.nested(IFLA_LINKINFO).text(IFLA_INFO_KIND) ?? null;
   return {
     index,
     ifname,
     mac: decodeMac(attributes.get(IFLA_ADDRESS)),
     permanentMac: decodeMac(attributes.get(IFLA_PERM_ADDRESS)),
     up: (flags & IFF_UP) !== 0,
-    mtu: attributeU32(attributes, IFLA_MTU) ?? 0,
+    mtu: attributes.u32(IFLA_MTU) ?? 0,
     kind,
-    masterIndex: attributeU32(attributes, IFLA_MASTER) ?? null,
+    masterIndex: attributes.u32(IFLA_MASTER) ?? null,
     lowerIndex: PAIRED_KINDS.includes(kind) ? null : decodeLowerIndex(attributes, index),
     sysctls: decodeSysctls(attributes),
   };
 }
 
 /** An index beside IFLA_LINK_NETNSID is one of another namespace; some tunnels say 0, some name themselves. */
-function decodeLowerIndex(attributes: AttributeMap, index: number): number | null {
-  const lower = attributeU32(attributes, IFLA_LINK) ?? 0;
+function decodeLowerIndex(attributes: Attributes, index: number): number | null {
+  const lower = attributes.u32(IFLA_LINK) ?? 0;
   return lower === 0 || lower === index || attributes.has(IFLA_LINK_NETNSID) ? null : lower;
 }
 
@@ -108,8 +105,8 @@ function decodeMac(bytes: Uint8Array | undefined): MacAddress | null {
 }
 
 /** IFLA_INET_CONF is an array of s32 by IPV4_DEVCONF id, which begins at 1. A link without IPv4 has none: 0. */
-function decodeSysctls(attributes: AttributeMap): Sysctls {
-  const specific = nestedAttributes(attributes, IFLA_AF_SPEC).get(addressFamily(4));
+function decodeSysctls(attributes: Attributes): Sysctls {
+  const specific = attributes.nested(IFLA_AF_SPEC).get(addressFamily(4));
   const values = specific === undefined ? undefined : decodeAttributes(specific).get(IFLA_INET_CONF);
   const entries = SYSCTL_NAMES.map((name) => [
     name,

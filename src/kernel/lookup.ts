@@ -5,7 +5,6 @@ import type { Flow, LookupAnswer, Refusal, RefusalReason, Way, WayType } from '.
 import { addressBits, type Cidr, type Family, familyOf, type IpAddress, ipToBytes } from '../model/net.ts';
 import {
   type Attribute,
-  attributeU32,
   decodeAttributes,
   encodeBody,
   encodeFixed,
@@ -106,7 +105,7 @@ export function decodeWay(body: Uint8Array, { destination }: Flow): Way {
   return {
     kind: 'way',
     type: WAY_TYPES[readU8(body, 7)] ?? 'other',
-    linkIndex: attributeU32(attributes, RTA_OIF) ?? null,
+    linkIndex: attributes.u32(RTA_OIF) ?? null,
     gateway: decodeGateway(attributes, family),
     source: source === undefined ? null : decodeAddress(source, family),
     // IPv6 has always said the table.
@@ -132,6 +131,6 @@ function matchedDestination(body: Uint8Array, family: Family): Cidr | null {
 }
 
 function tableOf(body: Uint8Array): number | null {
-  const table = attributeU32(decodeAttributes(body, RTMSG_BYTES), RTA_TABLE) ?? readU8(body, 4);
+  const table = decodeAttributes(body, RTMSG_BYTES).u32(RTA_TABLE) ?? readU8(body, 4);
   return table === RT_TABLE_UNSPEC ? null : table;
 }

@@ -1,6 +1,6 @@
 /** Reads nftables without a process: whether there is anything, and our own table, whose rules say what they are in their comments. */
 import { AgentError } from '../errors.ts';
-import { attributeText, decodeAttributes, encodeBody, encodeText, readU8 } from './codec.ts';
+import { decodeAttributes, encodeBody, encodeText, readU8 } from './codec.ts';
 import { openNetfilter } from './socket.ts';
 
 /** linux/netfilter/nfnetlink.h and nf_tables.h; a message type is subsystem << 8 | message. */
@@ -53,7 +53,7 @@ export async function readRuleComments(table: string): Promise<readonly string[]
 /** Old kernels do not look at the name and list the rules of all tables. */
 export function decodeRuleComment(body: Uint8Array, table: string): readonly string[] {
   const attributes = decodeAttributes(body, NFGENMSG_BYTES);
-  if (attributeText(attributes, NFTA_RULE_TABLE) !== table) return [];
+  if (attributes.text(NFTA_RULE_TABLE) !== table) return [];
   const userdata = attributes.get(NFTA_RULE_USERDATA) ?? new Uint8Array();
   for (let offset = 0; offset + UDATA_HEADER_BYTES <= userdata.length; ) {
     const start = offset + UDATA_HEADER_BYTES;

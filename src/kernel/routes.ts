@@ -5,9 +5,8 @@ import { MAIN_TABLE, type Nexthop, type Route, type RouteType } from '../model/h
 import { defaultCidr, type Family, familyOf, type IpAddress, ipToBytes, splitCidr } from '../model/net.ts';
 import {
   type Attribute,
-  type AttributeMap,
+  type Attributes,
   align,
-  attributeU32,
   decodeAttributes,
   encodeBody,
   encodeFixed,
@@ -55,7 +54,9 @@ const ROUTE_TYPE_NUMBER = {
   prohibit: 8,
   throw: 9,
 } as const satisfies Record<Exclude<RouteType, 'other'>, number>;
-const ROUTE_TYPES = Object.entries(ROUTE_TYPE_NUMBER) as readonly [RouteType, number][];
+const ROUTE_TYPES: ReadonlyMap<number, RouteType> = new Map(
+  Object.entries(ROUTE_TYPE_NUMBER).map(([type, number]) => [number, type as RouteType]),
+);
 
 /** What IPv6 makes of a metric of 0 (IP6_RT_PRIO_USER, linux/ipv6_route.h). */
 const IPV6_DEFAULT_METRIC = 1024;
@@ -80,7 +81,7 @@ export function dumpRoutes(rtnetlink: Rtnetlink): Promise<readonly Route[]> {
 /** undefined for what is no route of a table that people write. */
 export function decodeRoute(body: Uint8Array, family: Family): Route | undefined {
   const attributes = decodeAttributes(body, RTMSG_BYTES);
-  const table = attributeU32(attributes, RTA_TABLE) ?? readU8(body, 4);
+  const table = attributes.u32(RTA_TABLE) ?? readU8(body, 4);
   if (table === RT_TABLE_LOCAL || (readU32(body, 8) & RTM_F_CLONED) !== 0) return undefined;
   const type = decodeRouteType(body);
   const destination = attributes.get(RTA_DST);
@@ -92,7 +93,7 @@ export function decodeRoute(body: Uint8Array, family: Family): Route | undefined
       destination === undefined ? defaultCidr(family) : decodeNetwork(destination, readU8(body, 1), family),
     // IPv6 says of a route without a device that it leaves by loopback.
     nexthops: type === 'unicast' || type === 'other' ? decodeNexthops(attributes, family) : [],
-    metric: attributeU32(attributes, RTA_PRIORITY) ?? 0,
+    metric: attributes.u32(RTA_PRIORITY) ?? 0,
     protocol: readU8(body, 5),
     scope: readU8(body, 6),
   };
@@ -104,14 +105,14 @@ function decodeRouteType(body: Uint8Array): RouteType {
   const tos = readU8(body, 3);
   const number = readU8(body, 7);
   if (sourceLength !== 0 || tos !== 0) return 'other';
-  return ROUTE_TYPES.find(([, known]) => known === number)?.[0] ?? 'other';
+  return ROUTE_TYPES.get(number) ?? 'other';
 }
 
 /** A route over a nexthop object (RTA_NH_ID) has its legs written out beside it. */
-function decodeNexthops(attributes: AttributeMap, family: Family): Nexthop[] {
+function decodeNexthops(attributes: Attributes, family: Family): Nexthop[] {
   const multipath = attributes.get(RTA_MULTIPATH);
   if (multipath !== undefined) return decodeMultipath(multipath, family);
-  const linkIndex = attributeU32(attributes, RTA_OIF);
+  const linkIndex = attributes.u32(RTA_OIF);
   return linkIndex === undefined ? [] : [{ gateway: decodeGateway(attributes, family), linkIndex }];
 }
 
@@ -129,7 +130,7 @@ function decodeMultipath(bytes: Uint8Array, family: Family): Nexthop[] {
 }
 
 /** RTA_VIA (struct rtvia: u16 family, address) is a gateway of the other family: IPv4 over an IPv6 gateway. */
-export function decodeGateway(attributes: AttributeMap, family: Family): IpAddress | null {
+export function decodeGateway(attributes: Attributes, family: Family): IpAddress | null {
   const gateway = attributes.get(RTA_GATEWAY);
   if (gateway !== undefined) return decodeAddress(gateway, family);
   const via = attributes.get(RTA_VIA);

@@ -2,15 +2,7 @@
 
 import type { RuleAction, RuleDetails } from '../model/lookup.ts';
 import { FAMILIES, type Family } from '../model/net.ts';
-import {
-  type AttributeMap,
-  attributeText,
-  attributeU32,
-  decodeAttributes,
-  readU8,
-  readU16,
-  readU32,
-} from './codec.ts';
+import { type Attributes, decodeAttributes, readU8, readU16, readU32 } from './codec.ts';
 import { decodeNetwork, dumpFamilies } from './families.ts';
 import { decodeRule } from './rules.ts';
 import type { Rtnetlink } from './socket.ts';
@@ -90,15 +82,15 @@ export function dumpRuleDetails(rtnetlink: Rtnetlink): Promise<readonly RuleDeta
 export function decodeRuleDetails(body: Uint8Array, family: Family): RuleDetails {
   const attributes = decodeAttributes(body, FIB_RULE_HDR_BYTES);
   const destination = attributes.get(FRA_DST);
-  const suppressed = attributeU32(attributes, FRA_SUPPRESS_PREFIXLEN) ?? SUPPRESS_NOTHING;
+  const suppressed = attributes.u32(FRA_SUPPRESS_PREFIXLEN) ?? SUPPRESS_NOTHING;
   const action = ACTIONS[readU8(body, 7)] ?? 'other';
   return {
     ...decodeRule(body, family),
     action,
-    target: action === 'goto' ? (attributeU32(attributes, FRA_GOTO) ?? null) : null,
+    target: action === 'goto' ? (attributes.u32(FRA_GOTO) ?? null) : null,
     inverted: (readU32(body, 8) & FIB_RULE_INVERT) !== 0,
     destination: destination === undefined ? null : decodeNetwork(destination, readU8(body, 1), family),
-    inputInterface: attributeText(attributes, FRA_IIFNAME) ?? null,
+    inputInterface: attributes.text(FRA_IIFNAME) ?? null,
     mark: decodeMark(attributes),
     uids: decodeUids(attributes),
     special: decodeSpecial(body, attributes),
@@ -108,20 +100,20 @@ export function decodeRuleDetails(body: Uint8Array, family: Family): RuleDetails
 }
 
 /** A mask of 0 selects nothing. */
-function decodeMark(attributes: AttributeMap): RuleDetails['mark'] {
-  const value = attributeU32(attributes, FRA_FWMARK);
-  const mask = attributeU32(attributes, FRA_FWMASK);
+function decodeMark(attributes: Attributes): RuleDetails['mark'] {
+  const value = attributes.u32(FRA_FWMARK);
+  const mask = attributes.u32(FRA_FWMASK);
   if (value === undefined && mask === undefined) return null;
   return mask === 0 ? null : { value: value ?? 0, mask: mask ?? EVERY_BIT };
 }
 
 /** struct fib_rule_uid_range: u32 first, u32 last. */
-function decodeUids(attributes: AttributeMap): RuleDetails['uids'] {
+function decodeUids(attributes: Attributes): RuleDetails['uids'] {
   const range = attributes.get(FRA_UID_RANGE);
   return range === undefined ? null : { first: readU32(range), last: readU32(range, 4) };
 }
 
-function decodeSpecial(body: Uint8Array, attributes: AttributeMap): readonly string[] {
+function decodeSpecial(body: Uint8Array, attributes: Attributes): readonly string[] {
   const tos = readU8(body, 3);
   const protocol = attributes.get(FRA_IP_PROTO);
   const number = protocol === undefined ? 0 : readU8(protocol, 0);
@@ -142,7 +134,7 @@ function specialText(name: string, value: Uint8Array): string {
   return first === last ? `${name} ${first}` : `${name} ${first}-${last}`;
 }
 
-function isOpaque(attributes: AttributeMap): boolean {
-  if ((attributeU32(attributes, FRA_SUPPRESS_IFGROUP) ?? SUPPRESS_NOTHING) !== SUPPRESS_NOTHING) return true;
-  return [...attributes.keys()].some((type) => !KNOWN_ATTRIBUTES.has(type));
+function isOpaque(attributes: Attributes): boolean {
+  if ((attributes.u32(FRA_SUPPRESS_IFGROUP) ?? SUPPRESS_NOTHING) !== SUPPRESS_NOTHING) return true;
+  return attributes.types().some((type) => !KNOWN_ATTRIBUTES.has(type));
 }

@@ -5,9 +5,7 @@ import { FAMILIES, type Family, ipToBytes, splitCidr } from '../model/net.ts';
 import type { RuleArguments } from '../model/plan.ts';
 import {
   type Attribute,
-  type AttributeMap,
-  attributeText,
-  attributeU32,
+  type Attributes,
   decodeAttributes,
   encodeBody,
   encodeFixed,
@@ -76,27 +74,27 @@ export function decodeRule(body: Uint8Array, family: Family): Rule {
   const protocol = attributes.get(FRA_PROTOCOL);
   return {
     family,
-    priority: attributeU32(attributes, FRA_PRIORITY) ?? 0,
-    table: attributeU32(attributes, FRA_TABLE) ?? readU8(body, 4),
+    priority: attributes.u32(FRA_PRIORITY) ?? 0,
+    table: attributes.u32(FRA_TABLE) ?? readU8(body, 4),
     source: source === undefined ? null : decodeNetwork(source, readU8(body, 2), family),
-    outputInterface: attributeText(attributes, FRA_OIFNAME) ?? null,
+    outputInterface: attributes.text(FRA_OIFNAME) ?? null,
     mark: decodeMark(attributes),
     protocol: protocol === undefined ? 0 : readU8(protocol, 0),
     foreign: isForeign(body, attributes),
   };
 }
 
-function decodeMark(attributes: AttributeMap): FirewallMark | null {
+function decodeMark(attributes: Attributes): FirewallMark | null {
   const mask = markMask(attributes);
-  return mask === 0 || mask === ALL_BITS ? null : { value: attributeU32(attributes, FRA_FWMARK) ?? 0, mask };
+  return mask === 0 || mask === ALL_BITS ? null : { value: attributes.u32(FRA_FWMARK) ?? 0, mask };
 }
 
-function markMask(attributes: AttributeMap): number {
-  return attributeU32(attributes, FRA_FWMASK) ?? (attributes.has(FRA_FWMARK) ? ALL_BITS : 0);
+function markMask(attributes: Attributes): number {
+  return attributes.u32(FRA_FWMASK) ?? (attributes.has(FRA_FWMARK) ? ALL_BITS : 0);
 }
 
 /** What is not known to select nothing, an attribute of a later kernel included, makes a rule one that we could not have made. */
-function isForeign(body: Uint8Array, attributes: AttributeMap): boolean {
+function isForeign(body: Uint8Array, attributes: Attributes): boolean {
   const destinationLength = readU8(body, 1);
   const tos = readU8(body, 3);
   const action = readU8(body, 7);
@@ -105,12 +103,11 @@ function isForeign(body: Uint8Array, attributes: AttributeMap): boolean {
     return true;
   // Somebody's who leaves no bit of the mark to others.
   if (markMask(attributes) === ALL_BITS) return true;
-  for (const [type, value] of attributes) {
-    if (PLAIN_ATTRIBUTES.has(type)) continue;
+  return attributes.types().some((type) => {
+    if (PLAIN_ATTRIBUTES.has(type)) return false;
     const isSuppressor = type === FRA_SUPPRESS_PREFIXLEN || type === FRA_SUPPRESS_IFGROUP;
-    if (!isSuppressor || readU32(value) !== SUPPRESS_NOTHING) return true;
-  }
-  return false;
+    return !isSuppressor || attributes.u32(type) !== SUPPRESS_NOTHING;
+  });
 }
 
 /** Kernels before 4.17 pass over the protocol; those before 4.9 take a rule a second time instead of saying EEXIST. */

@@ -8,7 +8,6 @@ import type { Cidr, Family } from '../model/net.ts';
 import { cidrContains, FAMILIES, formatInterfaceAddress, IPV6_LINK_LOCAL, networkOf } from '../model/net.ts';
 import { decodeKernelAddress } from './addresses.ts';
 import {
-  attributeU32,
   decodeAttributes,
   type KernelMessage,
   type KernelRequest,
@@ -200,7 +199,7 @@ function isLinkNews(sight: LinkSight, { ifname, mac, up, mtu, masterIndex }: Ker
 function expectLink(sight: LinkSight, body: Uint8Array): void {
   const isUpAsked = (readU32(body, 12) & IFF_UP) !== 0;
   const up = isUpAsked ? (readU32(body, 8) & IFF_UP) !== 0 : undefined;
-  const mtu = attributeU32(decodeAttributes(body, IFINFOMSG_BYTES), IFLA_MTU);
+  const mtu = decodeAttributes(body, IFINFOMSG_BYTES).u32(IFLA_MTU);
   if (up !== undefined && up !== sight.fields?.up) sight.expected = { ...sight.expected, up };
   if (mtu !== undefined && mtu !== sight.fields?.mtu) sight.expected = { ...sight.expected, mtu };
 }

@@ -43,6 +43,8 @@ const NLM_F_ACK = 0x04;
 const NLM_F_DUMP_INTR = 0x10;
 const NLM_F_DUMP = 0x300;
 
+/** The kernel makes the datagrams of a list as large as the reader's buffer, and never larger than this (netlink_recvmsg). */
+const DATAGRAM_BYTES = 32 * 1024;
 /** Asked for; the kernel grants at most twice net.core.rmem_max, 416 KiB by default. */
 const RECEIVE_BUFFER_BYTES = 1024 * 1024;
 const ANSWER_DEADLINE_MS = 5_000;
@@ -73,8 +75,8 @@ function openRawSocket(protocol: number): RawNetlinkSocket {
   if (endianness() !== 'LE') throw unavailable('this is a big-endian machine; those are not supported');
   try {
     return new RawNetlinkSocket(protocol, {
-      // Each datagram in a buffer of its size: a second system call, and none is ever cut off.
-      messagePeeking: true,
+      messagePeeking: false,
+      msgBufferSize: DATAGRAM_BYTES,
       recvBufferSize: RECEIVE_BUFFER_BYTES,
       sendBufferSize: 2 * SEND_BYTES,
     });
@@ -98,8 +100,12 @@ class RtnetlinkSocket implements Rtnetlink {
     this.#batchRequests = answersIn(socket.getRecvBufferSize());
     socket.unref();
     socket.on('message', (datagram, sender) => {
-      if (sender.port === 0) this.#receive(datagram);
+      // A copy of what is there: the buffer has its full size, and a list is remembered.
+      if (sender.port === 0) this.#receive(new Uint8Array(datagram));
     });
+    socket.on('truncatedMessage', (_datagram, { truncated }) =>
+      this.#fail(`an answer of ${truncated} bytes, where ${DATAGRAM_BYTES} were expected at most`),
+    );
     socket.on('error', (error) => {
       if (isOverrun(error)) this.#pending?.onOverrun(error);
       else this.#fail(error.message, error);

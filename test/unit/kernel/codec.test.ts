@@ -4,14 +4,11 @@ import { AgentError } from '../../../src/errors.ts';
 import {
   type Attribute,
   align,
-  attributeText,
-  attributeU32,
   decodeAttributes,
   encodeBody,
   encodeFixed,
   encodeText,
   messageBytes,
-  nestedAttributes,
   readS32,
   readU32,
   splitMessages,
@@ -33,7 +30,8 @@ describe('attributes', () => {
       fc.property(fc.uint8Array({ maxLength: 16 }), uniqueAttributes(bytes), (fixed, attributes) => {
         const body = encodeBody(fixed, attributes);
         expect(body.length % 4).toBe(0);
-        expect([...decodeAttributes(body, align(fixed.length))]).toEqual(attributes);
+        const decoded = decodeAttributes(body, align(fixed.length));
+        expect(decoded.types().map((type) => [type, decoded.get(type)])).toEqual(attributes);
       }),
     );
   });
@@ -42,8 +40,8 @@ describe('attributes', () => {
     fc.assert(
       fc.property(attributeType, uniqueAttributes(u32), (type, numbers) => {
         const decoded = decodeAttributes(encodeBody(new Uint8Array(0), [[type, numbers]]));
-        const nest = nestedAttributes(decoded, type);
-        expect([...nest.keys()].map((key) => [key, attributeU32(nest, key)])).toEqual(numbers);
+        const nest = decoded.nested(type);
+        expect(nest.types().map((key) => [key, nest.u32(key)])).toEqual(numbers);
       }),
     );
   });
@@ -74,18 +72,45 @@ describe('attributes', () => {
   test('are known by their type whatever its flags', () => {
     const nestFlag = 0x8000;
     const decoded = decodeAttributes(encodeBody(new Uint8Array(0), [[nestFlag | 5, [[1, 9]]]]));
-    expect(attributeU32(nestedAttributes(decoded, 5), 1)).toBe(9);
+    expect(decoded.nested(5).u32(1)).toBe(9);
   });
 
   test('that are not there are undefined, or an empty nest', () => {
-    expect(attributeU32(new Map(), 1)).toBeUndefined();
-    expect(attributeText(new Map(), 1)).toBeUndefined();
-    expect(nestedAttributes(new Map(), 1).size).toBe(0);
+    const none = decodeAttributes(new Uint8Array(0));
+    expect([none.get(1), none.u32(1), none.text(1), none.has(1)]).toEqual([
+      undefined,
+      undefined,
+      undefined,
+      false,
+    ]);
+    expect(none.nested(1).types()).toEqual([]);
   });
 
   test('text ends at its zero, or where the attribute does', () => {
-    expect(attributeText(new Map([[1, encodeText('eth1')]]), 1)).toBe('eth1');
-    expect(attributeText(new Map([[1, Buffer.from('eth1')]]), 1)).toBe('eth1');
+    const written = [encodeText('eth1'), Buffer.from('eth1')].map((text, index) => [index, text] as const);
+    const decoded = decodeAttributes(encodeBody(new Uint8Array(0), written));
+    expect([decoded.text(0), decoded.text(1)]).toEqual(['eth1', 'eth1']);
+  });
+
+  test('of a type that comes twice the last counts', () => {
+    const decoded = decodeAttributes(
+      encodeBody(new Uint8Array(0), [
+        [7, 1],
+        [8, 2],
+        [7, 3],
+      ]),
+    );
+    expect([decoded.u32(7), decoded.u32(8)]).toEqual([3, 2]);
+  });
+
+  test('a number that is cut off is an AgentError, whatever lies behind it', () => {
+    const decoded = decodeAttributes(
+      encodeBody(new Uint8Array(0), [
+        [7, Uint8Array.of(1, 2)],
+        [8, 2],
+      ]),
+    );
+    expect(() => decoded.u32(7)).toThrow(AgentError);
   });
 
   test.each([
