@@ -15,7 +15,7 @@ const ADDRESSES = ['10.0.1.4', '10.0.1.5'];
 const PULLS = sized(1, 40);
 const LATER_MS = 15;
 /** From the first change on: longer than a pull takes. */
-const SLOW_MESSAGES = 'inject=sendmsg:delay_enter=100ms';
+const SLOW_MS = 100;
 /** Links, addresses, routes and rules, by family. */
 const MESSAGES_OF_A_LOOK = 7;
 const HOLD_MS = 1_000;
@@ -44,7 +44,8 @@ test.each([
     expect(first.exitCode).toBe(exitCode);
     const complete = await network(lab);
     const { count, change } = messagesIn(first.strace);
-    expect(count).toBeGreaterThan(50);
+    // Each is one datagram, or the word that there are no more.
+    expect(count).toBeGreaterThan(30);
     for (const nth of sized(
       [change],
       Array.from({ length: count }, (__, index) => index + 1),
@@ -98,10 +99,12 @@ test('a NIC that is pulled in the middle of a run: nothing of it is left, and no
   await lab.detachEni(whole.mac);
   await lab.vm.agent(['reconfigure']);
   let gone = 0;
-  // On a busy machine one may come too late.
+  // On a busy machine one may come too late; the next run then waits longer for it.
   for (let pull = 0; pull < PULLS || (gone === 0 && pull < PULLS + 5); pull += 1) {
     const { mac } = await lab.attachEni({ addresses: ADDRESSES });
-    const running = lab.vm.agent(['reconfigure'], { strace: `${SLOW_MESSAGES}:when=${firstChange}+` });
+    const slowMs = SLOW_MS * 2 ** Math.max(0, pull - PULLS + 1);
+    const strace = `inject=sendmsg:delay_enter=${slowMs}ms:when=${firstChange}+`;
+    const running = lab.vm.agent(['reconfigure'], { strace });
     await until({
       what: 'the run has written what it is about to do',
       read: () => lab.vm.readFile(JOURNAL).catch(() => ''),
