@@ -220,12 +220,16 @@ function statusCommand(environment: MakeEnvironment, finish: Finish): Command {
   return new Command('status')
     .description('show what is and what should be, per NIC and per address; asks nobody')
     .option('--json', 'print one JSON document')
-    .option('--watch', 'show it again whenever it changes (needs the daemon); --json: a document a line')
+    .option(
+      '--watch',
+      'keep it up to date until q or Ctrl-C, and show what changes (needs the daemon); --json: a document a line',
+    )
     .addHelpText(
       'after',
       `
 Examples:
   eni-agent status
+  eni-agent status --watch
   eni-agent status --json | jq -r .state`,
     )
     .action(async (options: StatusOptions) =>

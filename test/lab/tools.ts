@@ -23,6 +23,7 @@ const PACKAGES = {
   dnsmasq: 'dnsmasq-base',
   jq: 'jq',
   promtool: 'prometheus',
+  tmux: 'tmux',
 } as const;
 
 export type Tool = keyof typeof PACKAGES;
@@ -43,6 +44,7 @@ const NEEDED_BY: Partial<Record<Tool, readonly string[]>> = {
   dnsmasq: [NETWORK_MANAGER_TEST],
   jq: [JOURNAL_TEST],
   promtool: ['test/unit/metrics/promtool.test.ts'],
+  tmux: ['test/netns/watch.test.ts'],
 };
 
 /** Those that boot systemd (systemd-as-init.sh). */
