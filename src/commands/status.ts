@@ -8,7 +8,7 @@ import { createPaths } from '../system/paths.ts';
 import type { Environment } from './context.ts';
 import { EXIT, type ExitCode } from './exit-codes.ts';
 import type { Output, Style } from './output.ts';
-import { confirmationDue, printStorageProblem } from './print-run.ts';
+import { confirmationDue, count, printStorageProblem } from './print-run.ts';
 import { type NicReport, parseReport, type Report } from './report.ts';
 
 export interface StatusOptions {
@@ -103,7 +103,8 @@ function printReport(output: Output, report: Report): void {
   if (confirmBy !== null) output.line(output.style('yellow', confirmationDue(confirmBy)));
   if (reason !== null) output.line(`by the last good answer: ${reason}`);
   printStorageProblem(output, storageProblem);
-  if (lastRun !== null) output.line(`last change ${lastRun.at}: ${lastRun.outcome}, ${lastRun.steps} steps`);
+  if (lastRun !== null)
+    output.line(`last change ${lastRun.at}: ${lastRun.outcome}, ${count(lastRun.steps, 'step')}`);
   if (persistence !== null) output.line(output.style('dim', persistenceLine(persistence)));
   for (const nic of interfaces) printNic(output, nic);
 }

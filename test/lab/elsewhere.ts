@@ -16,7 +16,7 @@ const BUILDS = 'it builds or tests the checkout itself';
 const NEEDS_SYSTEMD = 'the lab has no systemd but where a test boots one';
 const NEEDS_RPM = 'it installs a package';
 
-/** By command without its comment, by section (`docs/systemd.md#the-journal`) or by page. */
+/** By command without its comment, by section (`docs/systemd.md#the-journal`), or by page and kind of block. */
 export const ELSEWHERE: Readonly<Record<string, Elsewhere>> = {
   'npm ci && npm run demo': { why: BUILDS, file: '.ci/run', place: /^npm ci$[^]*^npm run demo/m },
   'npm ci && npm run build': { why: BUILDS, file: 'test/run.ts', place: /\['run', '--silent', 'build'\]/ },
@@ -101,6 +101,16 @@ export const ELSEWHERE: Readonly<Record<string, Elsewhere>> = {
     file: 'test/unit/config/json-schema.test.ts',
     place: /from 'ajv'/,
   },
+  'docs/troubleshooting.md console': {
+    why: 'each section needs a VM that has the symptom',
+    file: 'test/netns/troubleshooting.test.ts',
+    place: /tryBlock/,
+  },
+  'docs/troubleshooting.md#after-a-reboot-the-addresses-are-missing': {
+    why: NEEDS_SYSTEMD,
+    file: 'test/netns/journal.test.ts',
+    place: /after-a-reboot/,
+  },
   'docs/systemd.md#install-by-hand': {
     why: 'it installs into the machine; a test does it below a folder of its own',
     file: 'test/netns/docs.test.ts',
@@ -109,7 +119,7 @@ export const ELSEWHERE: Readonly<Record<string, Elsewhere>> = {
   'docs/systemd.md#the-journal': {
     why: NEEDS_SYSTEMD,
     file: 'test/netns/journal.test.ts',
-    place: /documented\(\)/,
+    place: /the-journal/,
   },
 };
 
@@ -126,9 +136,9 @@ export const NOT_RUN: Readonly<Record<string, string>> = {
     'for want of a kernel with SELinux; the page says so',
 };
 
-/** Where a command is run: it has its own entry, or all of its section or page has. undefined: in the lab, by docs.test.ts. */
-export function elsewhere({ command, page, anchor }: DocCommand): Elsewhere | undefined {
-  return ELSEWHERE[command] ?? ELSEWHERE[`${page}#${anchor}`] ?? ELSEWHERE[page];
+/** Where a command is run: it has its own entry, or all of its section has, or all of its page of that kind. undefined: in the lab, by docs.test.ts. */
+export function elsewhere({ command, page, anchor, language }: DocCommand): Elsewhere | undefined {
+  return ELSEWHERE[command] ?? ELSEWHERE[`${page} ${language}`] ?? ELSEWHERE[`${page}#${anchor}`];
 }
 
 /** Programs that do no harm there. */

@@ -26,7 +26,11 @@ test('every command is typed into a VM of the lab, or test/lab/elsewhere.ts says
 });
 
 test.each(Object.entries(ELSEWHERE))('%s: it is there, and so is where it is run', (key, { file, place }) => {
-  const keys = COMMANDS.flatMap(({ page, anchor, command }) => [command, page, `${page}#${anchor}`]);
+  const keys = COMMANDS.flatMap(({ page, anchor, language, command }) => [
+    command,
+    `${page}#${anchor}`,
+    `${page} ${language}`,
+  ]);
   expect(keys).toContain(key);
   expect(readFileSync(path.join(ROOT, file), 'utf8')).toMatch(place);
 });
