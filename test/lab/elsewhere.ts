@@ -61,6 +61,16 @@ export const ELSEWHERE: Readonly<Record<string, Elsewhere>> = {
     file: 'test/package/standalone.test.ts',
     place: /root\.rpm\('-i'/,
   },
+  'dnf upgrade eni-agent': {
+    why: NEEDS_RPM,
+    file: 'test/package/transactions.test.ts',
+    place: /root\.rpm\('-U'/,
+  },
+  'dnf downgrade eni-agent': {
+    why: `${NEEDS_RPM}, with the scriptlets of an upgrade; the older program is tried with a state of a newer one`,
+    file: 'test/netns/upgrades.test.ts',
+    place: /after a downgrade/,
+  },
   'yum install ./eni-agent-standalone-*.rpm': {
     why: NEEDS_RPM,
     file: 'test/package/standalone.test.ts',
