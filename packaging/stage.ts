@@ -14,7 +14,7 @@ export const ROOT = path.join(import.meta.dirname, '..');
 const NETLINK = ['package.json', 'dist/raw.js'];
 const NODE_GYP_BUILD = ['package.json', 'index.js', 'node-gyp-build.js'];
 const ADDONS = ['linux-x64', 'linux-arm64'];
-const DOCS = ['README.md', 'CHANGELOG.md', 'SECURITY.md'];
+const DOCS = ['README.md', 'README.zh-CN.md', 'CHANGELOG.md', 'SECURITY.md'];
 
 export function stage(folder: string, runtimes: readonly NodeRuntime[]): void {
   for (const script of ['build', 'third-party'])
