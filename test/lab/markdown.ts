@@ -47,21 +47,24 @@ export interface CodeBlock {
   readonly text: string;
 }
 
-/** By name, from the top of the project. */
-export async function findPages(): Promise<readonly string[]> {
-  const top = (await readdir(ROOT)).filter((name) => !NOT_OURS.includes(name));
+/** All of the project, or of what is laid out elsewhere, by name. */
+export async function readPages(root = ROOT): Promise<readonly Page[]> {
+  const top = (await readdir(root)).filter((name) => !NOT_OURS.includes(name));
   const folders = await Promise.all(
     top.map(async (name) => {
       if (name.endsWith('.md')) return [name];
-      const below = await readdir(path.join(ROOT, name), { recursive: true }).catch(() => []);
+      const below = await readdir(path.join(root, name), { recursive: true }).catch(() => []);
       return below.filter((file) => file.endsWith('.md')).map((file) => `${name}/${file}`);
     }),
   );
-  return folders.flat().toSorted();
+  return folders
+    .flat()
+    .toSorted()
+    .map((file) => readPage(file, root));
 }
 
-export function readPage(file: string): Page {
-  return parsePage(file, readFileSync(path.join(ROOT, file), 'utf8'));
+export function readPage(file: string, root = ROOT): Page {
+  return parsePage(file, readFileSync(path.join(root, file), 'utf8'));
 }
 
 export function parsePage(file: string, markdown: string): Page {

@@ -11,9 +11,9 @@ import {
   whyRefused,
 } from '../lab/doc-commands.ts';
 import { ELSEWHERE, elsewhere, isTypedInTheLab, NOT_RUN } from '../lab/elsewhere.ts';
-import { findPages, parsePage, ROOT, readPage } from '../lab/markdown.ts';
+import { parsePage, ROOT, readPages } from '../lab/markdown.ts';
 
-const PAGES = (await findPages()).map(readPage);
+const PAGES = await readPages();
 const COMMANDS = PAGES.flatMap(commandsOf);
 
 function isAccountedFor(command: DocCommand): boolean {
