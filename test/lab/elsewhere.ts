@@ -18,12 +18,12 @@ const NEEDS_RPM = 'it installs a package';
 
 /** By command without its comment, by section (`docs/systemd.md#the-journal`), or by page and kind of block. */
 export const ELSEWHERE: Readonly<Record<string, Elsewhere>> = {
-  'npm ci && npm run demo': { why: BUILDS, file: '.ci/run', place: /^npm ci$[^]*^npm run demo/m },
+  'npm ci && npm run demo': { why: BUILDS, file: '.ci/run', place: /^npm ci$[^]*^npm run demo \|\|/m },
   'npm ci && npm run build': { why: BUILDS, file: 'test/run.ts', place: /\['run', '--silent', 'build'\]/ },
-  'npm ci && npm test': { why: BUILDS, file: '.ci/run', place: /^npm ci$[^]*^npm test/m },
+  'npm ci && npm test': { why: BUILDS, file: '.ci/run', place: /^npm ci$[^]*^npm test /m },
   'npm ci': { why: BUILDS, file: '.ci/run', place: /^npm ci$/m },
   'npm run check': { why: BUILDS, file: '.ci/run', place: /^npm run check$/m },
-  'npm test': { why: BUILDS, file: '.ci/run', place: /^npm test/m },
+  'npm test': { why: BUILDS, file: '.ci/run', place: /^npm test /m },
   'npm test -- test/netns/lab.test.ts': {
     why: BUILDS,
     file: 'test/run.ts',
@@ -35,7 +35,7 @@ export const ELSEWHERE: Readonly<Record<string, Elsewhere>> = {
     file: 'test/lab/settled.ts',
     place: /env\['ENI_TEST_SIZE'\] === 'full'/,
   },
-  'npm audit --omit=dev': { why: BUILDS, file: '.ci/run', place: /^npm audit --omit=dev/m },
+  'npm audit --omit=dev': { why: BUILDS, file: '.ci/run', place: /^npm audit --omit=dev /m },
   'npm run package': { why: BUILDS, file: '.ci/run', place: /^npm run package /m },
   'npm run test:package': { why: BUILDS, file: '.ci/run', place: /&& npm run test:package /m },
   'npm run package && npm run test:package': {
@@ -44,7 +44,7 @@ export const ELSEWHERE: Readonly<Record<string, Elsewhere>> = {
     place: /^npm run package && npm run test:package /m,
   },
   'npm pack': { why: BUILDS, file: 'test/unit/third-party.test.ts', place: /execa\('npm', \['pack'/ },
-  'npm run bench': { why: BUILDS, file: '.ci/run', place: /^npm run bench/m },
+  'npm run bench': { why: BUILDS, file: '.ci/run', place: /^npm run bench \|\|/m },
   'bash .ci/run': { why: BUILDS, file: '.ci/run', place: /^# .*bash \.ci\/run$/m },
   'checkmodule -M -m -o eni_agent.mod /usr/share/eni-agent/selinux/eni_agent.te': {
     why: 'it needs a package of SELinux',
