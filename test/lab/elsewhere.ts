@@ -67,9 +67,9 @@ export const ELSEWHERE: Readonly<Record<string, Elsewhere>> = {
     place: /root\.rpm\('-U'/,
   },
   'dnf downgrade eni-agent': {
-    why: `${NEEDS_RPM}, with the scriptlets of an upgrade; the older program is tried with a state of a newer one`,
-    file: 'test/netns/upgrades.test.ts',
-    place: /after a downgrade/,
+    why: NEEDS_RPM,
+    file: 'test/package/transactions.test.ts',
+    place: /'--oldpackage'/,
   },
   'yum install ./eni-agent-standalone-*.rpm': {
     why: NEEDS_RPM,

@@ -8,7 +8,7 @@ import { setUp } from './netns.ts';
 import { EVERY_SECOND, inSync, waitForAddresses } from './settled.ts';
 import { addContainer, byHand, PUBLISHED_PORT } from './surroundings.ts';
 import { until } from './until.ts';
-import type { Vm } from './vm.ts';
+import { CONNECT_DEADLINE_MS, type Vm } from './vm.ts';
 
 interface Symptom {
   readonly options?: Omit<LabOptions, 'actorBundle'>;
@@ -37,6 +37,21 @@ async function waitForAnswer(lab: Lab, port?: number): Promise<void> {
   await until({ what: 'it answers', read: () => answers(lab, port), holds: (yes) => yes });
 }
 
+const UDP_SERVER = `
+const [, address, port] = process.argv;
+const socket = require('node:dgram').createSocket('udp4').bind(Number(port), address, () => console.error('ready'));
+socket.on('message', (text, remote) => socket.send('{}', remote.port, remote.address));
+`;
+
+/** Whether somebody outside who asks 10.0.1.4 is answered from there. */
+async function answersUdp(lab: Lab, { bound, port }: { bound: string; port: number }): Promise<boolean> {
+  const command = [process.execPath, '-e', UDP_SERVER, bound, String(port)];
+  const server = lab.vm.start({ name: 'a UDP server', command });
+  await until({ what: 'it listens', read: () => server.stderr, holds: (text) => text.includes('ready') });
+  const probe = { from: 'outside', to: '10.0.1.4', protocol: 'udp', timeoutMs: CONNECT_DEADLINE_MS } as const;
+  return (await lab.probe({ ...probe, port })).outcome === 'ok';
+}
+
 export const SYMPTOMS: Readonly<Record<string, Symptom>> = {
   'My EIP on eth1 does not answer': {
     bring: async (lab) => {
@@ -59,8 +74,10 @@ export const SYMPTOMS: Readonly<Record<string, Symptom>> = {
   'My UDP server answers from the wrong address': {
     bring: async (lab) => {
       await settle(lab);
+      expect(await answersUdp(lab, { bound: '0.0.0.0', port: 7780 })).toBe(false);
       return lab.vm;
     },
+    after: async (lab) => expect(await answersUdp(lab, { bound: '10.0.1.4', port: 7781 })).toBe(true),
   },
   'The NIC is attached and nothing happens': {
     bring: async (lab) => {
