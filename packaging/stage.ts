@@ -14,7 +14,8 @@ export const ROOT = path.join(import.meta.dirname, '..');
 const NETLINK = ['package.json', 'dist/raw.js'];
 const NODE_GYP_BUILD = ['package.json', 'index.js', 'node-gyp-build.js'];
 const ADDONS = ['linux-x64', 'linux-arm64'];
-const DOCS = ['README.md', 'CHANGELOG.md', 'SECURITY.md'];
+/** Beside those of docs/, in one folder with them. */
+const DOCS = ['README.md', 'README.zh-CN.md', 'CHANGELOG.md', 'CONTRIBUTING.md', 'SECURITY.md'];
 
 export function stage(folder: string, runtimes: readonly NodeRuntime[]): void {
   for (const script of ['build', 'third-party'])
@@ -54,14 +55,23 @@ function stageProgram(folder: string): void {
 }
 
 function stageTexts(folder: string): void {
-  copy('docs', path.join(folder, 'docs'));
-  for (const file of DOCS) copy(file, path.join(folder, 'docs', file));
+  stageDocs(path.join(folder, 'docs'));
   copy('LICENSE', path.join(folder, 'licenses/LICENSE'));
   copy('dist/third-party-licenses.txt', path.join(folder, 'licenses/third-party-licenses.txt'));
   for (const [file, page] of Object.entries(MAN_PAGES)) write(path.join(folder, file), page());
   const commands = readCommands();
   for (const [shell, complete] of Object.entries(COMPLETIONS)) {
     write(path.join(folder, 'completions', shell), complete(commands));
+  }
+}
+
+/** Links between docs/ and the pages above it lead to the same pages there. */
+export function stageDocs(folder: string): void {
+  copy('docs', folder);
+  for (const file of DOCS) write(path.join(folder, file), read(file).replaceAll('](docs/', ']('));
+  for (const file of readdirSync(folder).filter((name) => name.endsWith('.md'))) {
+    const page = path.join(folder, file);
+    writeFileSync(page, readFileSync(page, 'utf8').replaceAll('](../', ']('));
   }
 }
 

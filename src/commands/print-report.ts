@@ -1,6 +1,6 @@
 /** A status report for people. */
 import type { Output } from './output.ts';
-import { confirmationDue, printStorageProblem } from './print-run.ts';
+import { confirmationDue, count, printStorageProblem } from './print-run.ts';
 import type { NicReport, Report } from './report.ts';
 import { ageText, STATE_STYLES } from './status-words.ts';
 
@@ -25,7 +25,8 @@ export function printReport(output: Output, report: Report): void {
   if (confirmBy !== null) output.line(output.style('yellow', confirmationDue(confirmBy)));
   if (reason !== null) output.line(`by the last good answer: ${reason}`);
   printStorageProblem(output, storageProblem);
-  if (lastRun !== null) output.line(`last change ${lastRun.at}: ${lastRun.outcome}, ${lastRun.steps} steps`);
+  if (lastRun !== null)
+    output.line(`last change ${lastRun.at}: ${lastRun.outcome}, ${count(lastRun.steps, 'step')}`);
   if (persistence !== null) output.line(output.style('dim', persistenceLine(persistence)));
   for (const nic of interfaces) printNic(output, nic);
 }

@@ -10,6 +10,8 @@ export interface DocCommand {
   readonly page: string;
   /** Of the section that it is in; '' before the first. */
   readonly anchor: string;
+  /** Of its block: `sh`, or `console` with what it prints. */
+  readonly language: string;
   /** Without its comment. */
   readonly command: string;
 }
@@ -19,7 +21,12 @@ export function commandsOf({ file, blocks }: Page): readonly DocCommand[] {
   return blocks
     .filter((block) => block.file === '')
     .flatMap((block) =>
-      commandsOfBlock(block).map((command) => ({ page: file, anchor: block.anchor, command })),
+      commandsOfBlock(block).map((command) => ({
+        page: file,
+        anchor: block.anchor,
+        language: block.language,
+        command,
+      })),
     );
 }
 

@@ -16,14 +16,14 @@ const BUILDS = 'it builds or tests the checkout itself';
 const NEEDS_SYSTEMD = 'the lab has no systemd but where a test boots one';
 const NEEDS_RPM = 'it installs a package';
 
-/** By command without its comment, by section (`docs/systemd.md#the-journal`) or by page. */
+/** By command without its comment, by section (`docs/systemd.md#the-journal`), or by page and kind of block. */
 export const ELSEWHERE: Readonly<Record<string, Elsewhere>> = {
-  'npm ci && npm run demo': { why: BUILDS, file: '.ci/run', place: /^npm ci$[^]*^npm run demo/m },
+  'npm ci && npm run demo': { why: BUILDS, file: '.ci/run', place: /^npm ci$[^]*^npm run demo \|\|/m },
   'npm ci && npm run build': { why: BUILDS, file: 'test/run.ts', place: /\['run', '--silent', 'build'\]/ },
-  'npm ci && npm test': { why: BUILDS, file: '.ci/run', place: /^npm ci$[^]*^npm test/m },
+  'npm ci && npm test': { why: BUILDS, file: '.ci/run', place: /^npm ci$[^]*^npm test /m },
   'npm ci': { why: BUILDS, file: '.ci/run', place: /^npm ci$/m },
   'npm run check': { why: BUILDS, file: '.ci/run', place: /^npm run check$/m },
-  'npm test': { why: BUILDS, file: '.ci/run', place: /^npm test/m },
+  'npm test': { why: BUILDS, file: '.ci/run', place: /^npm test /m },
   'npm test -- test/netns/lab.test.ts': {
     why: BUILDS,
     file: 'test/run.ts',
@@ -35,7 +35,7 @@ export const ELSEWHERE: Readonly<Record<string, Elsewhere>> = {
     file: 'test/lab/settled.ts',
     place: /env\['ENI_TEST_SIZE'\] === 'full'/,
   },
-  'npm audit --omit=dev': { why: BUILDS, file: '.ci/run', place: /^npm audit --omit=dev/m },
+  'npm audit --omit=dev': { why: BUILDS, file: '.ci/run', place: /^npm audit --omit=dev /m },
   'npm run package': { why: BUILDS, file: '.ci/run', place: /^npm run package /m },
   'npm run test:package': { why: BUILDS, file: '.ci/run', place: /&& npm run test:package /m },
   'npm run package && npm run test:package': {
@@ -44,7 +44,7 @@ export const ELSEWHERE: Readonly<Record<string, Elsewhere>> = {
     place: /^npm run package && npm run test:package /m,
   },
   'npm pack': { why: BUILDS, file: 'test/unit/third-party.test.ts', place: /execa\('npm', \['pack'/ },
-  'npm run bench': { why: BUILDS, file: '.ci/run', place: /^npm run bench/m },
+  'npm run bench': { why: BUILDS, file: '.ci/run', place: /^npm run bench \|\|/m },
   'bash .ci/run': { why: BUILDS, file: '.ci/run', place: /^# .*bash \.ci\/run$/m },
   'checkmodule -M -m -o eni_agent.mod /usr/share/eni-agent/selinux/eni_agent.te': {
     why: 'it needs a package of SELinux',
@@ -60,6 +60,16 @@ export const ELSEWHERE: Readonly<Record<string, Elsewhere>> = {
     why: NEEDS_RPM,
     file: 'test/package/standalone.test.ts',
     place: /root\.rpm\('-i'/,
+  },
+  'dnf upgrade eni-agent': {
+    why: NEEDS_RPM,
+    file: 'test/package/transactions.test.ts',
+    place: /root\.rpm\('-U'/,
+  },
+  'dnf downgrade eni-agent': {
+    why: NEEDS_RPM,
+    file: 'test/package/transactions.test.ts',
+    place: /'--oldpackage'/,
   },
   'yum install ./eni-agent-standalone-*.rpm': {
     why: NEEDS_RPM,
@@ -101,6 +111,16 @@ export const ELSEWHERE: Readonly<Record<string, Elsewhere>> = {
     file: 'test/unit/config/json-schema.test.ts',
     place: /from 'ajv'/,
   },
+  'docs/troubleshooting.md console': {
+    why: 'each section needs a VM that has the symptom',
+    file: 'test/netns/troubleshooting.test.ts',
+    place: /tryBlock/,
+  },
+  'docs/troubleshooting.md#after-a-reboot-the-addresses-are-missing': {
+    why: NEEDS_SYSTEMD,
+    file: 'test/netns/journal.test.ts',
+    place: /after-a-reboot/,
+  },
   'docs/systemd.md#install-by-hand': {
     why: 'it installs into the machine; a test does it below a folder of its own',
     file: 'test/netns/docs.test.ts',
@@ -109,7 +129,7 @@ export const ELSEWHERE: Readonly<Record<string, Elsewhere>> = {
   'docs/systemd.md#the-journal': {
     why: NEEDS_SYSTEMD,
     file: 'test/netns/journal.test.ts',
-    place: /documented\(\)/,
+    place: /the-journal/,
   },
 };
 
@@ -126,9 +146,9 @@ export const NOT_RUN: Readonly<Record<string, string>> = {
     'for want of a kernel with SELinux; the page says so',
 };
 
-/** Where a command is run: it has its own entry, or all of its section or page has. undefined: in the lab, by docs.test.ts. */
-export function elsewhere({ command, page, anchor }: DocCommand): Elsewhere | undefined {
-  return ELSEWHERE[command] ?? ELSEWHERE[`${page}#${anchor}`] ?? ELSEWHERE[page];
+/** Where a command is run: it has its own entry, or all of its section has, or all of its page of that kind. undefined: in the lab, by docs.test.ts. */
+export function elsewhere({ command, page, anchor, language }: DocCommand): Elsewhere | undefined {
+  return ELSEWHERE[command] ?? ELSEWHERE[`${page} ${language}`] ?? ELSEWHERE[`${page}#${anchor}`];
 }
 
 /** Programs that do no harm there. */

@@ -21,6 +21,10 @@ export interface Page {
   readonly tables: readonly Tokens.Table[];
   /** What is neither code nor a link. */
   readonly texts: readonly string[];
+  /** What it is made of: `paragraph`, `list of 3`, `table of 3 × 4`, … */
+  readonly shape: readonly string[];
+  /** From each heading to the next one, and what is before the first. */
+  readonly sections: readonly Page[];
 }
 
 export interface Heading {
@@ -43,21 +47,24 @@ export interface CodeBlock {
   readonly text: string;
 }
 
-/** By name, from the top of the project. */
-export async function findPages(): Promise<readonly string[]> {
-  const top = (await readdir(ROOT)).filter((name) => !NOT_OURS.includes(name));
+/** All of the project, or of what is laid out elsewhere, by name. */
+export async function readPages(root = ROOT): Promise<readonly Page[]> {
+  const top = (await readdir(root)).filter((name) => !NOT_OURS.includes(name));
   const folders = await Promise.all(
     top.map(async (name) => {
       if (name.endsWith('.md')) return [name];
-      const below = await readdir(path.join(ROOT, name), { recursive: true }).catch(() => []);
+      const below = await readdir(path.join(root, name), { recursive: true }).catch(() => []);
       return below.filter((file) => file.endsWith('.md')).map((file) => `${name}/${file}`);
     }),
   );
-  return folders.flat().toSorted();
+  return folders
+    .flat()
+    .toSorted()
+    .map((file) => readPage(file, root));
 }
 
-export function readPage(file: string): Page {
-  return parsePage(file, readFileSync(path.join(ROOT, file), 'utf8'));
+export function readPage(file: string, root = ROOT): Page {
+  return parsePage(file, readFileSync(path.join(root, file), 'utf8'));
 }
 
 export function parsePage(file: string, markdown: string): Page {
@@ -79,7 +86,24 @@ export function parsePage(file: string, markdown: string): Page {
       .filter(isOf('text'))
       .filter((token) => token.tokens === undefined)
       .map(({ text }) => text),
+    shape: tokens.filter(({ type }) => type !== 'space').map(shapeOf),
+    sections: sectionsOf(file, tokens),
   };
+}
+
+function sectionsOf(file: string, tokens: readonly Token[]): readonly Page[] {
+  const starts = tokens.flatMap((token, index) => (isOf('heading')(token) ? [index] : []));
+  if (starts.length <= 1) return [];
+  return starts.map((start, index) => {
+    const own = tokens.slice(index === 0 ? 0 : start, starts[index + 1]);
+    return parsePage(file, own.map(({ raw }) => raw).join(''));
+  });
+}
+
+function shapeOf(token: Token): string {
+  if (isOf('list')(token)) return `list of ${token.items.length}`;
+  if (isOf('table')(token)) return `table of ${token.rows.length} × ${token.header.length}`;
+  return token.type;
 }
 
 function blocksOf(tokens: readonly Token[], headings: readonly Heading[]): readonly CodeBlock[] {
@@ -110,6 +134,7 @@ interface ByType {
   readonly heading: Tokens.Heading;
   readonly image: Tokens.Image;
   readonly link: Tokens.Link;
+  readonly list: Tokens.List;
   readonly table: Tokens.Table;
   readonly text: Tokens.Text;
 }

@@ -21,7 +21,7 @@ export async function typeIn(vm: Vm, command: string): Promise<CommandResult & {
     all: true,
     reject: false,
   });
-  const seen = (text: string): string => text.replaceAll(vm.root, '');
+  const seen = (text: string): string => text.replaceAll(`--root ${vm.root} `, '').replaceAll(vm.root, '');
   return { exitCode: exitCode ?? -1, stdout: seen(stdout), stderr: seen(stderr), output: seen(all) };
 }
 

@@ -8,13 +8,13 @@ import type { Daemon } from '../lab/daemon.ts';
 import { commandsOf } from '../lab/doc-commands.ts';
 import { isTypedInTheLab } from '../lab/elsewhere.ts';
 import type { Lab } from '../lab/lab.ts';
-import { findPages, ROOT, readPage } from '../lab/markdown.ts';
+import { ROOT, readPage, readPages } from '../lab/markdown.ts';
 import { openLab } from '../lab/open-lab.ts';
 import { typeIn } from '../lab/operator.ts';
 import { inSync } from '../lab/settled.ts';
 
 const TRANSLATION = 'README.zh-CN.md';
-const PAGES = (await findPages()).filter((page) => page !== TRANSLATION).map(readPage);
+const PAGES = (await readPages()).filter(({ file }) => file !== TRANSLATION);
 
 /** What does here what a command does there that is run elsewhere, so that the next ones find what they should. */
 function standIns(lab: Lab): Readonly<Record<string, () => Promise<unknown>>> {

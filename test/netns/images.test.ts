@@ -3,7 +3,7 @@ import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { expect, test } from 'vitest';
 import { CONNECTIONS } from '../../src/model/files.ts';
 import { brokenCells } from '../lab/cells.ts';
-import type { Lab } from '../lab/lab.ts';
+import { cloneDisk } from '../lab/clones.ts';
 import { openLab } from '../lab/open-lab.ts';
 import { inSync, sized } from '../lab/settled.ts';
 import { until } from '../lab/until.ts';
@@ -11,19 +11,6 @@ import { cloudInitFile } from '../lab/vm-root.ts';
 
 const SCRIPTS = '/etc/sysconfig/network-scripts';
 const STATE_FOLDER = '/var/lib/eni-agent';
-
-/** Everything but ifcfg-eth0, which cloud-init writes anew in every VM. */
-async function cloneDisk({ vms: [golden, clone], vm }: Lab): Promise<void> {
-  await vm.run('sh', [
-    '-c',
-    `set -e
-    cd "$1"; mkdir -p var/lib etc/eni-agent
-    tar -cf - --exclude=ifcfg-eth0 etc var | tar -xf - -C "$2"`,
-    'clone',
-    golden?.root ?? '',
-    clone?.root ?? '',
-  ]);
-}
 
 test('sealed: the network of the VM stays as it is, and its clone is right at once', async () => {
   const lab = await openLab({ vms: 2 });
@@ -53,7 +40,7 @@ test('sealed: the network of the VM stays as it is, and its clone is right at on
   expect(await lab.vm.readFile(`${SCRIPTS}/ifcfg-eth1`)).toBe(original);
   expect((await lab.vm.agent(['seal'])).stdout).toBe('Sealed: there was nothing of this VM on the disk.');
 
-  await cloneDisk(lab);
+  await cloneDisk(lab.vm, clone);
   const eni = await lab.attachEni({ vm: 1, addresses: ['10.0.2.4'] });
   const booted = await clone.agent(['boot']);
   expect(booted).toMatchObject({ exitCode: 0, stderr: '' });
@@ -75,7 +62,7 @@ test('sealed on a host with keyfiles: nothing of the VM is in its clone, which h
   expect(sealed.stdout).toContain(`- ${CONNECTIONS}/eni-agent-eth1.nmconnection\n`);
   expect(await readdir(lab.vm.path(CONNECTIONS))).toEqual([]);
 
-  await cloneDisk(lab);
+  await cloneDisk(lab.vm, clone);
   const eni = await lab.attachEni({ vm: 1, addresses: ['10.0.2.4'] });
   expect(await clone.agent(['boot'])).toMatchObject({ exitCode: 0, stderr: '' });
   expect(brokenCells(await lab.matrix([clone.address, ...eni.addresses]))).toEqual([]);
@@ -102,7 +89,7 @@ test.each(sized(['boot'], ['boot', 'daemon']))(
     ];
     await lab.assignAddress(lab.primary.mac, '10.0.0.9');
     expect((await lab.vm.agent(['reconfigure'])).exitCode).toBe(0);
-    await cloneDisk(lab);
+    await cloneDisk(lab.vm, clone);
     const eni = await lab.attachEni({ vm: 1, addresses: ['10.0.1.8'] });
     expect(await clone.readFile(`${SCRIPTS}/rule-eth2`)).toContain('10.0.2.4');
     const before = await clone.snapshot({ identity: true });

@@ -58,7 +58,14 @@ describe.each(ALL)('$variant for $architecture', ({ variant, architecture, file 
     expect(addons).toEqual([
       `/usr/lib/eni-agent/node_modules/netlink/prebuilds/${ADDONS[architecture]}/node.napi.node`,
     ]);
-    for (const name of ['sbom.cdx.json', 'systemd.md', 'README.md', 'CHANGELOG.md', 'config.schema.json'])
+    for (const name of [
+      'sbom.cdx.json',
+      'systemd.md',
+      'README.md',
+      'README.zh-CN.md',
+      'CHANGELOG.md',
+      'config.schema.json',
+    ])
       expect(files).toContain(`/usr/share/doc/eni-agent/${name}`);
     expect(files).toContain('/usr/share/licenses/eni-agent/third-party-licenses.txt');
   });

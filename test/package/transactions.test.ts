@@ -96,6 +96,17 @@ test('an upgrade restarts the daemon where it runs, and nothing else; configurat
   expect(await readdir(root.path('/etc/eni-agent'))).toEqual(['config.yaml', 'templates']);
 });
 
+test('and so does a downgrade', async () => {
+  const root = await install();
+  await use(root);
+  await root.rpm('-U', '--nodeps', later);
+  await root.calls();
+  await root.rpm('-U', '--nodeps', '--oldpackage', packageFile('eni-agent'));
+  expect((await root.calls()).filter((call) => call !== RELOAD)).toEqual([RESTART]);
+  expect(await readFile(root.path(CONFIG), 'utf8')).toBe(EDITED);
+  expect(await readFile(root.path(STATE), 'utf8')).toBe('{}');
+});
+
 test('neither package takes the place of the other unasked', async () => {
   const root = await install();
   const other = packageFile('eni-agent-standalone');

@@ -11,9 +11,9 @@ import {
   whyRefused,
 } from '../lab/doc-commands.ts';
 import { ELSEWHERE, elsewhere, isTypedInTheLab, NOT_RUN } from '../lab/elsewhere.ts';
-import { findPages, parsePage, ROOT, readPage } from '../lab/markdown.ts';
+import { parsePage, ROOT, readPages } from '../lab/markdown.ts';
 
-const PAGES = (await findPages()).map(readPage);
+const PAGES = await readPages();
 const COMMANDS = PAGES.flatMap(commandsOf);
 
 function isAccountedFor(command: DocCommand): boolean {
@@ -26,7 +26,11 @@ test('every command is typed into a VM of the lab, or test/lab/elsewhere.ts says
 });
 
 test.each(Object.entries(ELSEWHERE))('%s: it is there, and so is where it is run', (key, { file, place }) => {
-  const keys = COMMANDS.flatMap(({ page, anchor, command }) => [command, page, `${page}#${anchor}`]);
+  const keys = COMMANDS.flatMap(({ page, anchor, language, command }) => [
+    command,
+    `${page}#${anchor}`,
+    `${page} ${language}`,
+  ]);
   expect(keys).toContain(key);
   expect(readFileSync(path.join(ROOT, file), 'utf8')).toMatch(place);
 });
@@ -36,7 +40,8 @@ test.each(Object.keys(NOT_RUN))('%s: it is there', (command) => {
 });
 
 test('what is no block of commands has none', () => {
-  const programs = new Set(COMMANDS.flatMap(({ command }) => command.split(' ', 1)));
+  const known = [...COMMANDS.map(({ command }) => command), ...Object.keys(ELSEWHERE), 'ip', 'nmcli', 'rpm'];
+  const programs = new Set(known.flatMap((command) => command.split(' ', 1)));
   for (const page of PAGES) expect(disguisedCommands(page, programs), page.file).toEqual([]);
 });
 

@@ -1,9 +1,13 @@
 /** Every link of every page leads somewhere. */
-import { describe, expect, test } from 'vitest';
+import { mkdtemp, rm } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { stageDocs } from '../../packaging/stage.ts';
 import { brokenLinks } from '../lab/doc-links.ts';
-import { findPages, parsePage, readPage } from '../lab/markdown.ts';
+import { parsePage, readPages } from '../lab/markdown.ts';
 
-const PAGES = (await findPages()).map(readPage);
+const PAGES = await readPages();
 
 test.each(PAGES)('$file has no link that leads nowhere', (page) => {
   expect(brokenLinks(page)).toEqual([]);
@@ -17,6 +21,15 @@ test('every page of docs is linked to from another one', () => {
     (file) => file.startsWith('docs/') && !targets.includes(file),
   );
   expect(lonely).toEqual([]);
+});
+
+test('and so it is where the packages have them, in one folder', async () => {
+  const folder = await mkdtemp(path.join(os.tmpdir(), 'eni-agent-docs-'));
+  onTestFinished(() => rm(folder, { recursive: true }));
+  stageDocs(folder);
+  const pages = await readPages(folder);
+  expect(pages.map(({ file }) => file)).toContain('README.md');
+  expect(pages.flatMap((page) => brokenLinks(page, folder))).toEqual([]);
 });
 
 describe('a link is refused', () => {
