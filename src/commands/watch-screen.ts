@@ -6,6 +6,7 @@ import { confirmationDue } from './print-run.ts';
 import type { NicReport, Report } from './report.ts';
 import { ageText, STATE_STYLES } from './status-words.ts';
 import type { Change } from './watch-changes.ts';
+import { wrap } from './wrap.ts';
 
 export interface TimedChange extends Change {
   /** Milliseconds since the epoch. */
@@ -195,20 +196,6 @@ function grid(cells: Line, columns: number): readonly Line[] {
       })),
     );
   return lines;
-}
-
-/** At spaces, where there are some. */
-function wrap(text: string, width: number): readonly string[] {
-  const lines: string[] = [];
-  let line = '';
-  for (const word of text.split(' ')) {
-    if (line !== '' && line.length + 1 + word.length > width) {
-      lines.push(line);
-      line = '';
-    }
-    line = line === '' ? word : `${line} ${word}`;
-  }
-  return [...lines, line];
 }
 
 /** Cut where the terminal ends: a mark says so. */

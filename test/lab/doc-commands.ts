@@ -56,7 +56,7 @@ const SYNOPSIS = /^[a-z-]+ \[/;
 
 /** `eni-agent …` wherever it is in a text: alone, behind a pipe or an `&&`. Each as its arguments. */
 export function ownCommandsIn(text: string): readonly (readonly string[])[] {
-  const found = text.matchAll(/(?:^|[|&;] *)(?:eni-agent|node dist\/cli\.js) ([^|&;\n]+)/gm);
+  const found = text.matchAll(/(?:^|[|&;] *)(?:eni-agent|node dist\/cli\.js) ([^|&;>\n]+)/gm);
   return [...found].map(([, args = '']) => args.trim().split(/\s+/));
 }
 

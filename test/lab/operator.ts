@@ -15,7 +15,10 @@ export async function typeIn(vm: Vm, command: string): Promise<CommandResult & {
   const shim = `#!/bin/sh\nexec ${process.execPath} ${CLI} --root ${vm.root} "$@"\n`;
   await writeFile(`${folder}/eni-agent`, shim, { mode: 0o755 });
   const [file, ...args] = inNamespace(vm.namespace, ['sh', '-e', '-c', withOwnPaths(command, vm.root)]);
+  const home = vm.path('/root');
+  await mkdir(home, { recursive: true });
   const { exitCode, stdout, stderr, all } = await execa(file, args, {
+    cwd: home,
     env: { PATH: `${folder}:${process.env['PATH']}`, LC_ALL: 'C.UTF-8' },
     stdin: 'ignore',
     all: true,

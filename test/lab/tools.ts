@@ -24,6 +24,7 @@ const PACKAGES = {
   jq: 'jq',
   promtool: 'prometheus',
   tmux: 'tmux',
+  dot: 'graphviz',
 } as const;
 
 export type Tool = keyof typeof PACKAGES;
@@ -45,6 +46,7 @@ const NEEDED_BY: Partial<Record<Tool, readonly string[]>> = {
   jq: [JOURNAL_TEST],
   promtool: ['test/unit/metrics/promtool.test.ts'],
   tmux: ['test/netns/watch.test.ts'],
+  dot: ['test/netns/graph.test.ts', 'test/netns/docs.test.ts'],
 };
 
 /** Those that boot systemd (systemd-as-init.sh). */

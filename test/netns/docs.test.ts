@@ -39,7 +39,7 @@ describe('the commands work and say nothing on stderr: those of', () => {
     const lab = await openLab();
     await lab.attachEni({ addresses: ['10.0.1.4', '10.0.1.5'] });
     const file = lab.vm.path('/root/config.yaml');
-    await mkdir(path.dirname(file));
+    await mkdir(path.dirname(file), { recursive: true });
     await writeFile(file, 'routing: { primary: always }\n');
     const instead = standIns(lab);
     for (const documented of commandsOf(page)) {

@@ -27,7 +27,7 @@ describe('it is noticed when one of them alone has', () => {
   const text = readFileSync(path.join(ROOT, TRANSLATION), 'utf8');
   test.each([
     ['another option', 'eni-agent release eth1 ', 'eni-agent release eth1 --dry-run '],
-    ['another order of commands', /(eni-agent status .*\n)(eni-agent history .*\n)/, '$2$1'],
+    ['another order of commands', /(eni-agent status .*\n)(eni-agent graph .*\n)/, '$2$1'],
     ['a heading of another depth', '\n## ', '\n### '],
     ['a heading more', '\n## ', '\n## 新\n\n## '],
     ['another link', '(docs/cli.md)', '(docs/errors.md)'],
