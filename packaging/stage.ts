@@ -28,6 +28,8 @@ export function stage(folder: string, runtimes: readonly NodeRuntime[]): void {
   copy('systemd', path.join(folder, 'systemd'));
   copy('packaging/selinux', path.join(folder, 'selinux'));
   copy('packaging/monitoring', path.join(folder, 'monitoring'));
+  copy('packaging/ansible', path.join(folder, 'fleet/ansible'));
+  copy('packaging/cloud-init', path.join(folder, 'fleet/cloud-init'));
 }
 
 function stageProgram(folder: string): void {
@@ -99,7 +101,13 @@ function read(file: string): string {
 }
 
 function copy(from: string, to: string): void {
-  cpSync(path.join(ROOT, from), to, { recursive: true });
+  // The Ansible role has a link to the schema in docs/.
+  cpSync(path.join(ROOT, from), to, { recursive: true, dereference: true, filter: isSource });
+}
+
+/** Not what Python makes of the role's filter when it is run. */
+function isSource(file: string): boolean {
+  return path.basename(file) !== '__pycache__';
 }
 
 function write(file: string, text: string): void {

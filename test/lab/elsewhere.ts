@@ -121,6 +121,21 @@ export const ELSEWHERE: Readonly<Record<string, Elsewhere>> = {
     file: 'test/netns/journal.test.ts',
     place: /after-a-reboot/,
   },
+  'docs/fleet.md#ansible': {
+    why: 'it needs VMs with systemd and a package',
+    file: 'test/package/ansible.test.ts',
+    place: /documented\(\)\.filter/,
+  },
+  'docs/fleet.md#the-configuration-in-an-editor-and-in-ci': {
+    why: 'it needs VMs with systemd and a package',
+    file: 'test/package/ansible.test.ts',
+    place: /documented\(\)\.filter/,
+  },
+  'cloud-init schema --config-file user-data.yaml': {
+    why: 'cloud-init is installed nowhere',
+    file: 'test/package/cloud-init.test.ts',
+    place: /\['schema', '--config-file', file\]/,
+  },
   'docs/systemd.md#install-by-hand': {
     why: 'it installs into the machine; a test does it below a folder of its own',
     file: 'test/netns/docs.test.ts',

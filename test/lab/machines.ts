@@ -29,7 +29,7 @@ export interface Machine {
 }
 
 export interface VmOptions {
-  /** How many; default 1, at most 2. */
+  /** How many; default 1, at most 5. */
   readonly vms?: number;
   /** Global (`all` and `default`); CentOS sets it to 1, which is the default here. */
   readonly rpFilter?: 0 | 1;

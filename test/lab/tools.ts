@@ -25,6 +25,12 @@ const PACKAGES = {
   promtool: 'prometheus',
   tmux: 'tmux',
   dot: 'graphviz',
+  sshd: 'openssh-server',
+  'ssh-keygen': 'openssh-client',
+  'ansible-playbook': 'ansible-core',
+  dnf: 'dnf',
+  createrepo_c: 'createrepo-c',
+  'cloud-init': 'cloud-init',
 } as const;
 
 export type Tool = keyof typeof PACKAGES;
@@ -32,6 +38,8 @@ export type Tool = keyof typeof PACKAGES;
 const NETWORK_MANAGER_TEST = 'test/netns/network-manager.test.ts';
 const JOURNAL_TEST = 'test/netns/journal.test.ts';
 const PACKAGE_LIFE = 'test/package/life.test.ts';
+const ANSIBLE_TEST = 'test/package/ansible.test.ts';
+const CLOUD_INIT_TEST = 'test/package/cloud-init.test.ts';
 
 /** Without these, all tests but those of these files run. */
 const NEEDED_BY: Partial<Record<Tool, readonly string[]>> = {
@@ -47,6 +55,12 @@ const NEEDED_BY: Partial<Record<Tool, readonly string[]>> = {
   promtool: ['test/unit/metrics/promtool.test.ts'],
   tmux: ['test/netns/watch.test.ts'],
   dot: ['test/netns/graph.test.ts', 'test/netns/docs.test.ts'],
+  sshd: [ANSIBLE_TEST],
+  'ssh-keygen': [ANSIBLE_TEST],
+  'ansible-playbook': [ANSIBLE_TEST],
+  dnf: [ANSIBLE_TEST, CLOUD_INIT_TEST],
+  createrepo_c: [CLOUD_INIT_TEST],
+  'cloud-init': [CLOUD_INIT_TEST],
 };
 
 /** Those that boot systemd (systemd-as-init.sh). */
@@ -57,6 +71,8 @@ export const SYSTEMD_TESTS: readonly string[] = [
   'test/netns/systemd-boot.test.ts',
   'test/netns/systemd-udev.test.ts',
   PACKAGE_LIFE,
+  ANSIBLE_TEST,
+  CLOUD_INIT_TEST,
 ];
 
 export interface MissingTool {

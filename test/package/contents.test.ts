@@ -68,6 +68,9 @@ describe.each(ALL)('$variant for $architecture', ({ variant, architecture, file 
     ])
       expect(files).toContain(`/usr/share/doc/eni-agent/${name}`);
     expect(files).toContain('/usr/share/licenses/eni-agent/third-party-licenses.txt');
+    for (const name of ['eni-agent.yml', 'roles/eni_agent/files/config.schema.json'])
+      expect(files).toContain(`/usr/share/eni-agent/ansible/${name}`);
+    expect(files).toContain('/usr/share/eni-agent/cloud-init/user-data.yaml');
   });
 
   test('all belongs to root, and nobody else may write it', async () => {
