@@ -5,6 +5,7 @@ import {
   familyOf,
   type InterfaceAddress,
   type IpAddress,
+  isAssignable,
   type MacAddress,
   networkOf,
 } from './net.ts';
@@ -44,13 +45,14 @@ export function gatewayOf(nic: NicMetadata, family: Family): IpAddress | undefin
 
 /**
  * Why an ENI's reading contradicts itself, or undefined when it does not. A gateway outside of the subnet, a subnet with
- * two sizes or an address twice is a broken answer, not a network (an IPv6 gateway may be link-local).
+ * two sizes, an address twice or one that no NIC has is a broken answer, not a network (an IPv6 gateway may be link-local).
  */
 export function nicContradiction(nic: NicMetadata): string | undefined {
   if (nic.addresses.length === 0) return 'it lists no address';
   const seen = new Set<string>();
   for (const { address } of nic.addresses) {
     if (seen.has(address)) return `it lists ${address} twice`;
+    if (!isAssignable(address)) return `it lists ${address}, which is no address of a NIC`;
     seen.add(address);
   }
   return familyContradiction(nic, 4) ?? familyContradiction(nic, 6);

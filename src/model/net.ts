@@ -39,6 +39,11 @@ const IPV4 = /^(0|[1-9]\d{0,2})(\.(0|[1-9]\d{0,2})){3}$/;
 const EVERYBODY: readonly string[] = ['0.0.0.0', '::'];
 const MOST_PORT = 65_535;
 const IPV6 = /^[0-9A-Fa-f:.]{2,45}$/;
+/** First numbers of IPv4 addresses (RFC 6890). */
+const LOOPBACK = 127;
+const FIRST_MULTICAST = 224;
+const LAST_MULTICAST = 239;
+const EVERY_HOST = '255.255.255.255';
 const DOT = '.'.charCodeAt(0);
 const DIGIT_ZERO = '0'.charCodeAt(0);
 
@@ -163,6 +168,15 @@ export function cidrContains(cidr: Cidr, address: IpAddress): boolean {
 
 export function isLinkLocal(address: IpAddress): boolean {
   return familyOf(address) === 6 ? /^fe[89ab]/.test(address) : address.startsWith('169.254.');
+}
+
+/** Whether a cloud can give it to a NIC: not unspecified, loopback, link-local (there the metadata service itself is), multicast or broadcast. */
+export function isAssignable(address: IpAddress): boolean {
+  if (isLinkLocal(address)) return false;
+  if (familyOf(address) === 6) return !/^(?:::(?:1|ffff:.*)?$|ff)/.test(address);
+  const first = Number.parseInt(address, 10);
+  const isMulticast = first >= FIRST_MULTICAST && first <= LAST_MULTICAST;
+  return first !== 0 && first !== LOOPBACK && !isMulticast && address !== EVERY_HOST;
 }
 
 /** Network byte order: 4 or 16 bytes. */

@@ -66,6 +66,7 @@ describe('a broken interface is invalid for that NIC alone', () => {
       ':9:14: interfaces[1].gateway: "fe80::1"; allowed: an IPv4 address',
     ],
     ['addresses: [10.0.1.4/24, 10.0.1.4/24]', ':7:5: it lists 10.0.1.4 twice'],
+    ['addresses: [10.0.1.4/24, "fe80::4/64"]', ':7:5: it lists fe80::4, which is no address of a NIC'],
     ['gateway: 10.0.1.1', ':7:5: interfaces[1].addresses: nothing; this key is required'],
     [
       'addresses: [10.0.1.4/24]\n  - mac: 52:54:00:00:00:02\n    addresses: [10.0.1.5/24]',

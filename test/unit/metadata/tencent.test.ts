@@ -216,6 +216,11 @@ describe('a fault in one ENI makes that ENI invalid and no other', () => {
       '"10.0.1.010" instead of an IPv4',
     ],
     ['an address is IPv6', { addresses: ['10.0.1.9', 'fe80::1'] }, '"fe80::1" instead of an IPv4 address'],
+    [
+      'an address is that of the metadata service',
+      { addresses: ['10.0.1.9', '169.254.0.23'] },
+      'it lists 169.254.0.23, which is no address of a NIC',
+    ],
     ['it has no address', { addresses: [] }, 'an empty answer instead of a list of IPv4 addresses'],
   ])('%s', async (_, change, expected) => {
     server.setModel(secondaryModel(change));
