@@ -105,6 +105,10 @@ const metrics = mapping({
   ),
 });
 
+const hooks = mapping({
+  timeout: v.optional(duration('1s', '10m'), '30s'),
+});
+
 const match = v.pipe(
   mapping({
     mac: v.exactOptional(macAddress),
@@ -150,6 +154,7 @@ export const CONFIG_SCHEMA = v.nullish(
     sysctl: v.nullish(sysctl, {}),
     persistence: v.nullish(persistence, {}),
     metrics: v.nullish(metrics, {}),
+    hooks: v.nullish(hooks, {}),
     interfaces: list(interfaceEntry, []),
     log: v.nullish(
       mapping({
@@ -169,6 +174,7 @@ export function toConfig(file: v.InferOutput<typeof CONFIG_SCHEMA>): Config {
     ...file,
     metadata: { ...restOfMetadata, timeoutMs: timeout },
     daemon: { ...restOfDaemon, resyncIntervalMs: resyncInterval },
+    hooks: { timeoutMs: file.hooks.timeout },
   };
 }
 

@@ -1,4 +1,5 @@
 /** `boot`: one shot at boot. Applies, verifies, exits; never hangs past the timeout. */
+import type { NetworkEvent } from '../model/events.ts';
 import { entryOf } from '../plan/describe.ts';
 import { boot } from '../reconcile/boot.ts';
 import type { ReconcileOutcome } from '../reconcile/outcome.ts';
@@ -6,6 +7,7 @@ import { type Environment, withReconciler } from './context.ts';
 import { EXIT, type ExitCode, exitCodeOfOutcome } from './exit-codes.ts';
 import type { Output } from './output.ts';
 import { printDeferrals, printProblems, printSteps, printStorageProblem, printUndone } from './print-run.ts';
+import { ringHooks } from './ring-hooks.ts';
 
 export interface BootOptions {
   readonly timeoutMs: number;
@@ -21,12 +23,20 @@ export async function runBoot(environment: Environment, { timeoutMs }: BootOptio
   const onSigterm = (): void => stop.abort();
   process.once('SIGTERM', onSigterm);
   try {
-    return await withReconciler(environment, async (reconciler) => {
+    return await withReconciler(environment, async (reconciler, context) => {
       const { output } = environment;
-      const onRun = ({ steps }: ReconcileOutcome): void => printSteps(output, steps.map(entryOf));
-      const outcome = await boot(reconciler, { deadline, signal: stop.signal, onRun });
-      printEnd(output, outcome);
-      return exitCodeOfOutcome(outcome.outcome);
+      const all: NetworkEvent[] = [];
+      const onRun = ({ steps, events }: ReconcileOutcome): void => {
+        printSteps(output, steps.map(entryOf));
+        all.push(...events);
+      };
+      try {
+        const outcome = await boot(reconciler, { deadline, signal: stop.signal, onRun });
+        printEnd(output, outcome);
+        return exitCodeOfOutcome(outcome.outcome);
+      } finally {
+        await ringHooks(context, all);
+      }
     });
   } finally {
     clearTimeout(watchdog);

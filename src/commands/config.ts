@@ -94,6 +94,8 @@ function valueOf({ config }: LoadedConfig, key: string): unknown {
       return durationText(config.metadata.timeoutMs);
     case 'daemon.resyncInterval':
       return durationText(config.daemon.resyncIntervalMs);
+    case 'hooks.timeout':
+      return durationText(config.hooks.timeoutMs);
     case 'metrics.listen':
       return config.metrics.listen === null ? 'off' : formatListenAddress(config.metrics.listen);
     case 'metrics.textfile':

@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import path from 'node:path';
 import { AgentError } from '../errors.ts';
+import type { NetworkEvent } from '../model/events.ts';
 import type { Selection } from '../reconcile/look.ts';
 import { reconcile } from '../reconcile/reconcile.ts';
 import { assumingResumed, resumeSelected } from '../reconcile/release.ts';
@@ -10,11 +11,12 @@ import { connectControl } from '../system/control-client.ts';
 import { startDetached } from '../system/detached.ts';
 import { createPaths, type Paths } from '../system/paths.ts';
 import { readTrusted } from '../system/trust.ts';
-import { type Context, digest, type Environment, withReconciler } from './context.ts';
+import { type Context, createContext, digest, type Environment, withReconciler } from './context.ts';
 import { EXIT, type ExitCode } from './exit-codes.ts';
 import { type OutcomeDocument, toDocument } from './outcome-document.ts';
-import type { Output } from './output.ts';
+import { type Output, printError } from './output.ts';
 import { confirmationDue } from './print-run.ts';
+import { ringHooks } from './ring-hooks.ts';
 
 /** By this process, also where the daemon runs: the configuration that is tried is ours, and the daemon holds still meanwhile. */
 export function tryOut(
@@ -62,17 +64,30 @@ async function makeRequest(
 
 /** Whoever can still say it is not cut off. */
 export async function runCommit(
-  { options, output }: Environment,
+  environment: Environment,
   { json }: { readonly json?: boolean },
 ): Promise<ExitCode> {
+  const { options, output } = environment;
   const paths = createPaths(options.root);
-  const configuration = await commitTrial(paths, () => reloadDaemon(paths));
+  const { configuration, events } = await commitTrial(paths, () => reloadDaemon(paths));
   if (json === true) output.json({ committed: true, configuration });
   else {
     const where = configuration === null ? '' : `; its configuration is now ${configuration}`;
     output.line(`Confirmed: the change stays${where}.`);
   }
+  await ringConfirmed(environment, events);
   return EXIT.ok;
+}
+
+/** What is confirmed stays so, whatever the configuration has become meanwhile. */
+async function ringConfirmed(environment: Environment, events: readonly NetworkEvent[]): Promise<void> {
+  if (events.length === 0) return;
+  try {
+    await ringHooks(await createContext(environment), events);
+  } catch (error) {
+    if (!(error instanceof AgentError)) throw error;
+    printError(environment.stderr, `running hooks: ${error.message}`);
+  }
 }
 
 /** One that does not answer, or is of a version that cannot be told, hears of the file by itself. */

@@ -1,10 +1,12 @@
 /** `daemon`: keeps the VM in its desired state until it is told to stop. */
 import { once } from 'node:events';
 import { errorMessage } from '../errors.ts';
+import { createHookRunner, type HookRunner } from '../hooks/hooks.ts';
 import { expecting } from '../kernel/monitor.ts';
 import { openRtnetlink, type Rtnetlink } from '../kernel/socket.ts';
 import type { Exporter } from '../metrics/exporter.ts';
 import type { Trigger } from '../model/state.ts';
+import type { ReconcileOutcome } from '../reconcile/outcome.ts';
 import type { Reconciler } from '../reconcile/reconcile.ts';
 import { releaseSelected } from '../reconcile/release.ts';
 import { createService, type Service } from '../reconcile/service.ts';
@@ -26,6 +28,7 @@ interface Daemon {
   readonly rtnetlink: Rtnetlink;
   readonly service: Service;
   readonly exporter: Exporter;
+  readonly hooks: HookRunner;
   readonly ownFiles: OwnFiles;
   readonly notifier: Notifier;
   readonly current: Current;
@@ -63,6 +66,7 @@ export async function runDaemon(environment: Environment): Promise<ExitCode> {
         environment,
         current,
         ownFiles,
+        hooks: createHookRunner(context),
         rtnetlink: listening,
         notifier: createNotifier(process.env, context.log),
       },
@@ -127,6 +131,7 @@ async function serve(parts: Omit<Daemon, 'service' | 'exporter'>, wake: Wake, be
   await service.stop();
   await exporter.close();
   await control.close();
+  await daemon.hooks.handedOver();
   await told;
 }
 
@@ -142,11 +147,20 @@ async function assemble(
     log: context.log,
     onRun: (trigger, outcome) => {
       exporter.ran(trigger, outcome);
+      ringHooks(parts, outcome);
       onRun(trigger);
     },
     onFailedRun: (trigger) => exporter.ran(trigger, null),
   });
   return { ...parts, service, exporter };
+}
+
+/** With the timeout of the configuration as it is then. */
+function ringHooks(
+  { hooks, current }: Pick<Daemon, 'hooks' | 'current'>,
+  { events }: Pick<ReconcileOutcome, 'events'>,
+): void {
+  hooks.ring(events, current.context.config.hooks.timeoutMs);
 }
 
 /** A second one ends the process at once, as the kernel would. */
@@ -191,22 +205,27 @@ async function makeReconciler(
 }
 
 function handlersOf(
-  { service, exporter }: Daemon,
+  daemon: Daemon,
   reloadInTurn: () => Promise<void>,
   watchers: Set<() => void>,
 ): ControlHandlers {
+  const { service, exporter } = daemon;
   const status = (): Promise<unknown> => makeReport(service.looker(), service.health());
   return {
     status,
     reconfigure: ({ selection, all }) =>
       service.exclusive(async (reconciler) => {
         const run = reconfigureWith(reconciler, selection, all);
-        return toDocument(await asRun(exporter, run, (outcome) => outcome));
+        const outcome = await asRun(exporter, run, (result) => result);
+        ringHooks(daemon, outcome);
+        return toDocument(outcome);
       }),
     release: ({ selection }) =>
       service.exclusive(async (reconciler) => {
         const run = releaseSelected(reconciler, selection);
-        return toReleased(await asRun(exporter, run, ({ outcome }) => outcome));
+        const released = await asRun(exporter, run, ({ outcome }) => outcome);
+        ringHooks(daemon, released.outcome);
+        return toReleased(released);
       }),
     metrics: () => exporter.render(),
     reload: async () => {

@@ -19,6 +19,7 @@ import {
   printStorageProblem,
   printUndone,
 } from './print-run.ts';
+import { ringHooks } from './ring-hooks.ts';
 
 export interface ReconfigureOptions {
   readonly json?: boolean;
@@ -60,9 +61,11 @@ async function reconfigure(
   const { paths } = await createContext(environment);
   const daemon = await connectControl(paths.control);
   if (daemon !== null) return parseDocument(await daemon.reconfigure({ selection, all, dryRun: false }));
-  return withReconciler(environment, async (reconciler) =>
-    toDocument(await reconfigureWith(reconciler, selection, all)),
-  );
+  return withReconciler(environment, async (reconciler, context) => {
+    const outcome = await reconfigureWith(reconciler, selection, all);
+    await ringHooks(context, outcome.events);
+    return toDocument(outcome);
+  });
 }
 
 /** A NIC that is named, or `--all`, ends a release. */

@@ -8,6 +8,7 @@ import { EXIT, type ExitCode, exitCodeOfOutcome } from './exit-codes.ts';
 import { parseReleased, type ReleasedDocument, toReleased } from './outcome-document.ts';
 import type { Output } from './output.ts';
 import { count, printProblems, printSteps, printStorageProblem } from './print-run.ts';
+import { ringHooks } from './ring-hooks.ts';
 
 export interface ReleaseOptions {
   readonly dryRun?: boolean;
@@ -39,9 +40,11 @@ async function release(environment: Environment, selection: Selection): Promise<
   const { paths } = await createContext(environment);
   const daemon = await connectControl(paths.control);
   if (daemon !== null) return parseReleased(await daemon.release({ selection, dryRun: false }));
-  return withReconciler(environment, async (reconciler) =>
-    toReleased(await releaseSelected(reconciler, selection)),
-  );
+  return withReconciler(environment, async (reconciler, context) => {
+    const released = await releaseSelected(reconciler, selection);
+    await ringHooks(context, released.outcome.events);
+    return toReleased(released);
+  });
 }
 
 /** Without an answer of the metadata a run is degraded, but what was ours can be given back all the same. */

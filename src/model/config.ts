@@ -82,6 +82,8 @@ export interface Config {
     /** What is written after each run, for the textfile collector of node_exporter. */
     readonly textfile: string | null;
   };
+  /** `timeoutMs`: of one of the operator's hooks. */
+  readonly hooks: { readonly timeoutMs: number };
   readonly interfaces: readonly InterfaceConfig[];
   readonly log: { readonly level: LogLevel };
 }

@@ -1,6 +1,7 @@
 /** What a run came to, in the words and numbers of the contract. */
 import type { AgentError } from '../errors.ts';
 import type { Deferral, DeferralReason, NicProblem } from '../model/desired.ts';
+import type { NetworkEvent } from '../model/events.ts';
 import type { MacAddress } from '../model/net.ts';
 import type { Plan, Step } from '../model/plan.ts';
 import type { Outcome } from '../model/state.ts';
@@ -22,6 +23,8 @@ export interface ReconcileOutcome {
   readonly storageProblem: string | null;
   /** ISO time at which what was done is rolled back unless it is confirmed; null for what stays. */
   readonly confirmBy: string | null;
+  /** For the operator's hooks; none for what waits to be confirmed. */
+  readonly events: readonly NetworkEvent[];
   readonly durationMs: number;
 }
 
@@ -31,7 +34,9 @@ export function isDegrading({ reason }: Deferral): boolean {
   return DEGRADING.has(reason);
 }
 
-export function judge(result: Omit<ReconcileOutcome, 'outcome' | 'confirmBy' | 'durationMs'>): Outcome {
+export function judge(
+  result: Omit<ReconcileOutcome, 'outcome' | 'confirmBy' | 'events' | 'durationMs'>,
+): Outcome {
   const isDegraded =
     result.problems.length > 0 ||
     result.lapsed.length > 0 ||

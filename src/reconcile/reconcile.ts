@@ -20,6 +20,7 @@ import { readTrial, removeTrial } from '../system/trial-file.ts';
 import { carryOut } from './carry-out.ts';
 import { type Confirmed, confirmWithdrawals } from './confirm.ts';
 import { type Division, divide, lapseAfter, rememberedNics } from './division.ts';
+import { eventsOfRun } from './events.ts';
 import {
   isCurrent,
   type Looker,
@@ -48,7 +49,8 @@ export interface ReconcileRequest {
   readonly trial?: TrialRequest;
 }
 
-type Result = Omit<ReconcileOutcome, 'durationMs'>;
+/** `nics`: what is ours after it; null where nothing was to be remembered. */
+type Result = Omit<ReconcileOutcome, 'events' | 'durationMs'> & { readonly nics: AgentState['nics'] | null };
 
 /** One shot: waits for udev and for the confirmation of withdrawals. Throws AgentError when nothing could be done at all. */
 export async function reconcile(
@@ -79,17 +81,24 @@ export async function settle(
   confirmed: Confirmed,
   startedAt = performance.now(),
 ): Promise<ReconcileOutcome> {
-  const result = await settleOnce(reconciler, request, confirmed).catch(async (error: unknown) => {
-    if (!(error instanceof AgentError && error.code === 'answer-lost')) throw error;
-    // What was done before is unknown, but can be seen.
-    const { view, overdue } = confirmed;
-    const again = await look(reconciler, fetchedOf(view), request.selection, overdue);
-    return settleOnce(reconciler, request, { ...confirmed, view: again });
-  });
+  const { nics, ...result } = await settleOnce(reconciler, request, confirmed).catch(
+    async (error: unknown) => {
+      if (!(error instanceof AgentError && error.code === 'answer-lost')) throw error;
+      // What was done before is unknown, but can be seen.
+      const { view, overdue } = confirmed;
+      const again = await look(reconciler, fetchedOf(view), request.selection, overdue);
+      return settleOnce(reconciler, request, { ...confirmed, view: again });
+    },
+  );
   const durationMs = Math.round((performance.now() - startedAt) * 10) / 10;
-  const reported = confirmed.view.host.state.lastRun?.failures ?? [];
-  report(reconciler.log, request.trigger, { ...result, durationMs }, reported);
-  return { ...result, durationMs };
+  const { host, reading } = confirmed.view;
+  const events =
+    nics === null || request.trial !== undefined
+      ? []
+      : eventsOfRun(host.state.nics, nics, reading.metadata.primaryMac, [...result.held, ...result.lapsed]);
+  const outcome = { ...result, events, durationMs };
+  report(reconciler.log, request.trigger, outcome, host.state.lastRun?.failures ?? []);
+  return outcome;
 }
 
 async function settleOnce(
@@ -192,7 +201,7 @@ async function changeAndRemember(
   if (confirmBy !== null && done.length === 0) await removeTrial(paths);
   const storageProblem = remembrance.problem();
   await recordRun({ paths, log: reconciler.log }, lastRun, { tried: steps, done, storageProblem });
-  return withStorageProblem(result, storageProblem);
+  return withStorageProblem({ ...result, nics }, storageProblem);
 }
 
 function fetchedOf({ reading }: View): Fetched {
@@ -230,7 +239,7 @@ function summarise(
     metadataFailure: reading.failure,
     storageProblem: null,
   };
-  return { ...result, outcome: judge(result), confirmBy: null };
+  return { ...result, outcome: judge(result), confirmBy: null, nics: null };
 }
 
 /** Info when something changed, warn when something is not as it should be; in sync is silent. */

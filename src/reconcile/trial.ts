@@ -9,6 +9,7 @@ import { linksByIndex } from '../apply/relink.ts';
 import { type LeftBehind, readFilesBefore, undoTrial } from '../apply/undo.ts';
 import { AgentError } from '../errors.ts';
 import type { Log } from '../log.ts';
+import type { NetworkEvent } from '../model/events.ts';
 import type { HostState, Link } from '../model/host.ts';
 import type { Step } from '../model/plan.ts';
 import type { AgentState, Lapse } from '../model/state.ts';
@@ -21,6 +22,7 @@ import type { Paths } from '../system/paths.ts';
 import { readState } from '../system/state-file.ts';
 import { formatState, parseStateText } from '../system/state-text.ts';
 import { deadlineIn, readTrial, removeTrial, timeLeft, writeTrial } from '../system/trial-file.ts';
+import { eventsBetween } from './events.ts';
 import { recordRun } from './record.ts';
 import { beginRemembering } from './remember.ts';
 
@@ -66,12 +68,23 @@ export async function beginTrial(
   return confirmBy;
 }
 
+export interface Committed {
+  /** Where the configuration that was tried is now; null when there was none. */
+  readonly configuration: string | null;
+  /** Of the change: they were kept for this moment. */
+  readonly events: readonly NetworkEvent[];
+}
+
 /**
  * From now on the change is one like any other. `reload` resolves when the daemon, if there is one, has read its configuration.
- * Returns where the configuration that was tried is now; null when there was none. AgentError `nothing-to-commit`.
+ * AgentError `nothing-to-commit`.
  */
-export async function commitTrial(paths: Paths, reload: () => Promise<void>): Promise<string | null> {
-  const { id, configuration } = await withLock(paths.lock, () => confirm(paths));
+export async function commitTrial(paths: Paths, reload: () => Promise<void>): Promise<Committed> {
+  const { trial, events } = await withLock(paths.lock, async () => {
+    const confirmed = await confirm(paths);
+    return { trial: confirmed, events: eventsSince(confirmed, readState(paths).state) };
+  });
+  const { id, configuration } = trial;
   if (configuration !== null) {
     await reload();
     await withLock(paths.lock, async () => {
@@ -79,7 +92,13 @@ export async function commitTrial(paths: Paths, reload: () => Promise<void>): Pr
     });
   }
   await ringDoorbell(paths);
-  return configuration === null ? null : paths.config;
+  return { configuration: configuration === null ? null : paths.config, events };
+}
+
+/** Nobody else has changed anything meanwhile. */
+function eventsSince(trial: Trial, { nics, metadata }: AgentState): readonly NetworkEvent[] {
+  const before = parseStateText(trial.state);
+  return 'state' in before ? eventsBetween(before.state.nics, nics, metadata?.answer.primaryMac) : [];
 }
 
 async function confirm(paths: Paths): Promise<Trial> {

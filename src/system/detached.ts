@@ -55,7 +55,7 @@ export function sayReady(): void {
 }
 
 /** sd_booted(3) */
-async function isBootedBySystemd({ below }: Pick<Paths, 'below'>): Promise<boolean> {
+export async function isBootedBySystemd({ below }: Pick<Paths, 'below'>): Promise<boolean> {
   return access(below('/run/systemd/system')).then(
     () => true,
     () => false,

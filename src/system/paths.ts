@@ -7,6 +7,8 @@ export interface Paths {
   readonly config: string;
   /** The operator's own. */
   readonly templates: string;
+  /** Folders of the operator's executables, by event. */
+  readonly hooks: string;
   readonly networkScripts: string;
   /** NetworkManager's keyfiles. */
   readonly connections: string;
@@ -40,6 +42,7 @@ export function createPaths(root: string): Paths {
     root: absolute,
     config: below('/etc/eni-agent/config.yaml'),
     templates: below('/etc/eni-agent/templates'),
+    hooks: below('/etc/eni-agent/hooks.d'),
     networkScripts: below(NETWORK_SCRIPTS),
     connections: below(CONNECTIONS),
     stateDirectory: below('/var/lib/eni-agent'),

@@ -141,6 +141,16 @@ export const ELSEWHERE: Readonly<Record<string, Elsewhere>> = {
     file: 'test/netns/docs.test.ts',
     place: /the commands of docs\/systemd\.md install/,
   },
+  'docs/hooks.md#an-example': {
+    why: 'the files of a page are there where they are run',
+    file: 'test/netns/hooks.test.ts',
+    place: /commandsIn\('an-example'\)/,
+  },
+  'docs/hooks.md#what-it-may-do': {
+    why: NEEDS_SYSTEMD,
+    file: 'test/netns/hooks.test.ts',
+    place: /commandsIn\('what-it-may-do'\)/,
+  },
   'docs/systemd.md#the-journal': {
     why: NEEDS_SYSTEMD,
     file: 'test/netns/journal.test.ts',

@@ -65,6 +65,7 @@ const NEEDED_BY: Partial<Record<Tool, readonly string[]>> = {
 
 /** Those that boot systemd (systemd-as-init.sh). */
 export const SYSTEMD_TESTS: readonly string[] = [
+  'test/netns/hooks.test.ts',
   JOURNAL_TEST,
   'test/netns/metrics-sandbox.test.ts',
   'test/netns/systemd-as-init.test.ts',

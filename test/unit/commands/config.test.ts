@@ -14,6 +14,7 @@ const VALUES = {
   'routing.forwardedMask': 255,
   'metrics.listen': '[::1]:9101',
   'metrics.textfile': '/var/lib/node_exporter/textfile_collector/eni-agent.prom',
+  'hooks.timeout': '5s',
 };
 
 test('the effective configuration is shown in the words of the file', async () => {

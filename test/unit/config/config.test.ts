@@ -31,7 +31,7 @@ describe('defaults', () => {
     ['comments alone', '# nothing\n'],
     [
       'sections without a key',
-      'metadata:\ndaemon:\nrouting:\nsysctl:\npersistence:\nmetrics:\ninterfaces:\nlog:\n',
+      'metadata:\ndaemon:\nrouting:\nsysctl:\npersistence:\nmetrics:\nhooks:\ninterfaces:\nlog:\n',
     ],
     ['a document marker', '---\n'],
     ['null', 'null\n'],

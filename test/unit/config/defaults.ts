@@ -21,6 +21,7 @@ export const DEFAULTS: Config = {
   sysctl: { rpFilter: 'loose', arp: 'auto', promoteSecondaries: true },
   persistence: { backend: 'auto', existingFiles: 'respect' },
   metrics: { listen: null, textfile: null },
+  hooks: { timeoutMs: 30_000 },
   interfaces: [],
   log: { level: 'info' },
 };

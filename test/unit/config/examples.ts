@@ -26,6 +26,7 @@ persistence:
   backend: auto
   existingFiles: respect
 metrics: { listen: off, textfile: off }
+hooks: { timeout: 30s }
 log: { level: info }
 `;
 
@@ -67,6 +68,10 @@ export const BAD_VALUES: Wrong = [
   ...['eni-agent.prom', '/var/lib/eni-agent.txt'].map((text): [string, string] => [
     `metrics: { textfile: ${text} }`,
     `1:22: metrics.textfile: "${text}"; allowed: off, or an absolute path that ends in .prom`,
+  ]),
+  ...['0s', '999ms', '11m', '30'].map((text): [string, string] => [
+    `hooks: { timeout: '${text}' }`,
+    `1:19: hooks.timeout: "${text}"; allowed: a duration from 1s to 10m`,
   ]),
   ['routing: { forwarded: mark }', '1:23: routing.forwarded: "mark"; allowed: connmark, off'],
   ...[7, -1, 15.5, 0xffff_ffff, 0x1_0000_0000].map((mask): [string, string] => [

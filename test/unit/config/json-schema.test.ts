@@ -46,6 +46,7 @@ const PLACES: readonly string[] = [
   'daemon: { resyncInterval: TEXT }',
   'metrics: { listen: TEXT }',
   'metrics: { textfile: TEXT }',
+  'hooks: { timeout: TEXT }',
   ...['mac', 'name', 'subnet'].map((key) => `interfaces: [{ match: { ${key}: TEXT } }]`),
   ...[
     'excludeAddresses: [TEXT]',
@@ -89,6 +90,7 @@ test('every key has a description', () => {
     'sysctl',
     'persistence',
     'metrics',
+    'hooks',
     'interfaces',
     'log',
     'match',
@@ -137,6 +139,7 @@ describe('takes', () => {
 const BEYOND_A_SCHEMA: readonly RegExp[] = [
   /timeout: (99ms|61s)/,
   /resyncInterval: 999ms/,
+  /hooks: \{ timeout: '(0s|999ms|11m)'/,
   /10\.0\.0\.1\/24/,
   /mtu: 1279/,
   /to: (0\.0\.0\.0|::)\/0/,

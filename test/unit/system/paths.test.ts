@@ -10,6 +10,7 @@ describe('paths', () => {
       config: '/etc/eni-agent/config.yaml',
       connections: '/etc/NetworkManager/system-connections',
       templates: '/etc/eni-agent/templates',
+      hooks: '/etc/eni-agent/hooks.d',
       networkScripts: '/etc/sysconfig/network-scripts',
       stateDirectory: '/var/lib/eni-agent',
       state: '/var/lib/eni-agent/state.json',

@@ -1,0 +1,168 @@
+/** The operator's hooks as units of a real systemd: what they are told, and what they cannot do to the network. As root alone. */
+import { chmod, mkdir, writeFile } from 'node:fs/promises';
+import { expect, onTestFinished, test } from 'vitest';
+import { MOST_WAITING } from '../../src/hooks/queue.ts';
+import { commandsOf } from '../lab/doc-commands.ts';
+import { filesOfDoc } from '../lab/doc-files.ts';
+import type { Lab } from '../lab/lab.ts';
+import { readPage } from '../lab/markdown.ts';
+import { openLab } from '../lab/open-lab.ts';
+import { bootSystemd, type ServiceManager } from '../lab/service-manager.ts';
+import { EVERY_SECOND, inSync, waitForAddresses } from '../lab/settled.ts';
+import { until } from '../lab/until.ts';
+import type { Vm } from '../lab/vm.ts';
+
+const DAEMON = 'eni-agent.service';
+const FOLDER = '/etc/eni-agent/hooks.d';
+const UNITS = 'eni-agent-hook-*';
+const EVENTS = ['address-added', 'address-removed', 'interface-attached', 'interface-detached'];
+
+/** As the packages bring them. */
+async function makeFolders(vm: Vm): Promise<void> {
+  for (const event of EVENTS) await mkdir(vm.path(`${FOLDER}/${event}`), { recursive: true, mode: 0o755 });
+}
+
+async function addHook(vm: Vm, name: string, script: string, mode = 0o755): Promise<void> {
+  const file = vm.path(`${FOLDER}/${name}`);
+  await writeFile(file, `#!/bin/sh\n${script}\n`);
+  await chmod(file, mode);
+}
+
+async function boot(lab: Lab, config: string): Promise<ServiceManager> {
+  await lab.vm.writeConfig(config);
+  const manager = await bootSystemd(lab.vm);
+  onTestFinished(() => manager.end());
+  return manager;
+}
+
+function commandsIn(section: string): readonly string[] {
+  const commands = commandsOf(readPage('docs/hooks.md')).filter(({ anchor }) => anchor === section);
+  return commands.map(({ command }) => command);
+}
+
+async function waitForFile(vm: Vm, file: string, expected: string): Promise<void> {
+  await until({
+    what: `${file} is as expected`,
+    read: () => vm.readFile(file).catch(() => ''),
+    holds: (text) => text === expected,
+    deadlineMs: 20_000,
+  });
+}
+
+async function unitsIn(manager: ServiceManager): Promise<string> {
+  return (await manager.run('systemctl', 'list-units', '--all', '--no-legend', UNITS)).stdout;
+}
+
+test('the example of docs/hooks.md hears of what came while the VM was off, of what comes, and of what goes', async () => {
+  const lab = await openLab();
+  const { vm } = lab;
+  await makeFolders(vm);
+  for (const [file, text] of Object.entries(filesOfDoc('hooks.md', 'An example')))
+    await writeFile(vm.path(file), text, { mode: 0o644 });
+  const commands = commandsIn('an-example');
+  expect(commands).toHaveLength(2);
+  for (const command of commands)
+    await vm.run('sh', ['-c', command.replaceAll(` ${FOLDER}`, ` ${vm.path(FOLDER)}`)]);
+  const says = 'echo "$ENI_EVENT $ENI_INTERFACE $ENI_MAC ${ENI_ADDRESS-none}" >>/run/said';
+  await addHook(vm, 'interface-attached/10-says', says);
+  await addHook(vm, 'interface-detached/10-says', says);
+  const { mac } = await lab.attachEni({ addresses: ['10.0.1.4'] });
+  const manager = await boot(lab, EVERY_SECOND);
+  await waitForFile(vm, '/run/eni-addresses', '10.0.1.4 eth1\n');
+  const attached = `interface-attached eth1 ${mac} none\n`;
+  await waitForFile(vm, '/run/said', attached);
+  await lab.assignAddress(mac, '10.0.1.5');
+  await waitForFile(vm, '/run/eni-addresses', '10.0.1.4 eth1\n10.0.1.5 eth1\n');
+  await lab.detachEni(mac);
+  await waitForFile(vm, '/run/eni-addresses', '');
+  await waitForFile(vm, '/run/said', `${attached}interface-detached eth1 ${mac} none\n`);
+  await until({ what: 'no unit is left', read: () => unitsIn(manager), holds: (units) => units === '' });
+  expect(await manager.journal(DAEMON)).not.toMatch(/"level":"(?:warn|error|fatal)"/);
+});
+
+const FLOOD = 50_000;
+const TELLS = `{ echo "$ENI_EVENT $ENI_ADDRESS/$ENI_PREFIX_LENGTH $ENI_INTERFACE"; grep ^NoNewPrivs /proc/self/status
+bounding=$(sed -n 's/^CapBnd:\t//p' /proc/self/status); echo "CAP_NET_ADMIN: $((0x$bounding >> 12 & 1))"
+ip address add 192.0.2.1/32 dev "$ENI_INTERFACE" || true; } >>/run/told 2>&1`;
+
+test('one that hangs, one that fails, one that floods and one that anybody can write change nothing for the network and the others', async () => {
+  const lab = await openLab();
+  const { vm } = lab;
+  await makeFolders(vm);
+  await addHook(vm, 'address-added/00-open', 'echo open >>/run/told', 0o757);
+  await addHook(vm, 'address-added/10-fails', 'exit 3');
+  await addHook(vm, 'address-added/20-hangs', '[ $ENI_ADDRESS != 10.0.1.4 ] || { sleep 1000 & sleep 1000; }');
+  await addHook(vm, 'address-added/30-floods', `yes "a line of many" | head -n ${FLOOD}`);
+  await addHook(vm, 'address-added/40-tells', TELLS);
+  const manager = await boot(lab, `${EVERY_SECOND}hooks: { timeout: 4s }\n`);
+  await manager.waitForStatus(inSync(lab.primary.mac));
+  const { mac } = await lab.attachEni({ addresses: ['10.0.1.4', '10.0.1.5'] });
+  await manager.waitForStatus(inSync(mac));
+  await lab.assignAddress(mac, '10.0.1.6');
+  await waitForAddresses(vm, 'eth1', ['10.0.1.4', '10.0.1.5', '10.0.1.6']);
+  expect(await unitsIn(manager)).toMatch(
+    / activating start +start 20-hangs: address-added 10\.0\.1\.4\/24 on eth1/,
+  );
+  await until({
+    what: 'all hooks have ended',
+    read: () => unitsIn(manager),
+    holds: (units) => units === '',
+    deadlineMs: 30_000,
+  });
+  const told = ['10.0.1.4', '10.0.1.5', '10.0.1.6'].map((address) => toldOf(address));
+  expect(await vm.readFile('/run/told')).toBe(told.join(''));
+  const [journalctl = '', listUnits = ''] = commandsIn('what-it-may-do');
+  expect((await manager.run('sh', '-c', listUnits)).stdout).toContain('0 loaded units listed');
+  const { stdout: journal } = await manager.run('sh', '-c', journalctl);
+  expect(journal.match(/ Failed with result 'exit-code'/g)).toHaveLength(3);
+  expect(journal.match(/ Failed with result 'timeout'/g)).toHaveLength(1);
+  const lines = journal.match(/: a line of many$/gm) ?? [];
+  expect(lines.length).toBeGreaterThan(0);
+  // systemd multiplies what it lets through by what room there is on the disk (journald.conf(5), RateLimitBurst=).
+  expect(lines.length).toBeLessThan(FLOOD / 2);
+  const log = await manager.journal(DAEMON);
+  expect(log.match(/"msg":"hook refused"/g)).toHaveLength(1);
+  expect(log).toContain(`run: chmod go-w ${FOLDER}/address-added/00-open"`);
+  expect(log.match(/"level":"(?:warn|error|fatal)"/g)).toHaveLength(1);
+}, 60_000);
+
+function toldOf(address: string): string {
+  return `address-added ${address}/24 eth1\nNoNewPrivs:\t1\nCAP_NET_ADMIN: 0\nRTNETLINK answers: Operation not permitted\n`;
+}
+
+test('what is too much is dropped, and said once', async () => {
+  const lab = await openLab();
+  const { vm } = lab;
+  await makeFolders(vm);
+  await addHook(vm, 'address-added/10-tells', 'echo "$ENI_ADDRESS" >>/run/told');
+  const manager = await boot(lab, EVERY_SECOND);
+  await manager.waitForStatus(inSync(lab.primary.mac));
+  // As many as may wait but one: systemd has such a file of each.
+  const others = Array.from(
+    { length: MOST_WAITING - 1 },
+    (_, n) => `eni-agent-hook-${String(n).padStart(19, '0')}.service`,
+  );
+  await manager.run('mkdir', '-p', '/run/systemd/transient');
+  await manager.run('sh', '-c', `cd /run/systemd/transient && touch ${others.join(' ')}`);
+  const { mac } = await lab.attachEni({ addresses: ['10.0.1.4', '10.0.1.5'] });
+  await manager.waitForStatus(inSync(mac));
+  await waitForFile(vm, '/run/told', '10.0.1.4\n');
+  await lab.assignAddress(mac, '10.0.1.6');
+  await lab.assignAddress(mac, '10.0.1.7');
+  await waitForAddresses(vm, 'eth1', ['10.0.1.4', '10.0.1.5', '10.0.1.6', '10.0.1.7']);
+  await manager.run('sh', '-c', `cd /run/systemd/transient && rm ${others.join(' ')}`);
+  await lab.assignAddress(mac, '10.0.1.8');
+  await until({
+    what: 'there is room again',
+    read: () => vm.readFile('/run/told'),
+    holds: (told) => told.endsWith('10.0.1.8\n'),
+  });
+  const log = await manager.journal(DAEMON);
+  const said = log.split('\n').filter((line) => line.includes('hooks are too slow'));
+  expect(said).toHaveLength(1);
+  expect(JSON.parse(said[0] ?? '')).toMatchObject({
+    most: MOST_WAITING,
+    dropped: 1,
+    first: '10-tells: address-added 10.0.1.5/24 on eth1',
+  });
+});
