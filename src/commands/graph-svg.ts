@@ -157,9 +157,9 @@ export function toSvg(picture: Picture): string {
   });
   return [
     '<?xml version="1.0" encoding="UTF-8"?>',
-    `<svg xmlns="http://www.w3.org/2000/svg" width="${round(width)}" height="${round(height)}" viewBox="0 0 ${round(width)} ${round(height)}" role="img" aria-labelledby="title desc">`,
-    `<title id="title">${escapeXml(picture.title)}</title>`,
-    '<desc id="desc">Each NIC with its addresses and their public ones to the left, and its routing table and gateway to the right.</desc>',
+    `<svg xmlns="http://www.w3.org/2000/svg" width="${round(width)}" height="${round(height)}" viewBox="0 0 ${round(width)} ${round(height)}" class="${CLASS}" role="img" aria-labelledby="${CLASS}-title ${CLASS}-desc">`,
+    `<title id="${CLASS}-title">${escapeXml(picture.title)}</title>`,
+    `<desc id="${CLASS}-desc">Each NIC with its addresses and their public ones to the left, and its routing table and gateway to the right.</desc>`,
     `<style>${STYLE}</style>`,
     `<rect width="100%" height="100%" fill="#ffffff"/>`,
     text(MARGIN, y, picture.title, 'name'),
@@ -173,11 +173,13 @@ export function toSvg(picture: Picture): string {
   ].join('\n');
 }
 
+/** A page may have the picture within it: what is said of it is said of nothing else. */
+const CLASS = 'eni-agent-graph';
 const STYLE = [
-  `text{font:${FONT_SIZE}px ui-monospace,"DejaVu Sans Mono","Liberation Mono",Menlo,Consolas,monospace;fill:#000000}`,
-  '.name,.first{font-weight:bold}',
-  '.head{fill:#555555}',
-  '.notice{font-weight:bold;fill:#a04000}',
+  `.${CLASS} text{font:${FONT_SIZE}px ui-monospace,"DejaVu Sans Mono","Liberation Mono",Menlo,Consolas,monospace;fill:#000000}`,
+  `.${CLASS} .name,.${CLASS} .first{font-weight:bold}`,
+  `.${CLASS} .head{fill:#555555}`,
+  `.${CLASS} .notice{font-weight:bold;fill:#a04000}`,
 ].join('');
 
 function drawBox({ x, y, width, height, lines, tone }: Placed): string {
@@ -222,8 +224,12 @@ function text(x: number, y: number, content: string, kind?: string): string {
   return `<text x="${round(x)}" y="${round(y)}"${attribute}>${escapeXml(content)}</text>`;
 }
 
+/** What is left of that which XML 1.0 has no way to write: two characters that are none, and halves of others. */
+const NO_XML = /[\ufffe\uffff]|\p{Surrogate}/gu;
+
 function escapeXml(content: string): string {
   return printableLine(content)
+    .replaceAll(NO_XML, '\u{fffd}')
     .replaceAll('&', '&amp;')
     .replaceAll('<', '&lt;')
     .replaceAll('>', '&gt;')

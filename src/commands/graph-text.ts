@@ -1,5 +1,5 @@
 /** The picture of `graph` as text that other programs draw: Mermaid (GitHub, GitLab, many wikis) and DOT (Graphviz). */
-import { printableLine } from '../model/printable.ts';
+import { printable, printableLine } from '../model/printable.ts';
 import { type Box, COLUMNS, type Picture, TONES, type Tone } from './graph-picture.ts';
 
 /** https://mermaid.js.org/syntax/flowchart.html. The same colours and borders as in the SVG. */
@@ -18,8 +18,12 @@ export function toMermaid({ title, notices, groups }: Picture): string {
     ...arrows.map(({ from, to, tone }) => `  ${from} ${tone === 'fine' ? '-->' : '-.->'} ${to}`),
   ]);
   return [
+    '---',
+    // YAML takes what JSON writes.
+    `title: ${printable(JSON.stringify(title))}`,
+    '---',
     'flowchart LR',
-    ...[title, ...notices].map((text) => `  %% ${printableLine(text).replaceAll(/[{}]/g, '')}`),
+    ...notices.map((notice, index) => `  w${index}["! ${escapeMermaid(notice)}"]:::broken`),
     ...lines,
     ...TONES.map((tone) => `  classDef ${tone} ${MERMAID_CLASSES[tone]}`),
     '',

@@ -167,12 +167,29 @@ describe('text from outside', () => {
     expect(svg).toContain(String.raw`a&quot;]&lt;b&gt;&amp;#35;\{}\u001b[2J\n%% end`);
   });
 
+  test('has no character in the SVG that XML has not', () => {
+    const odd = { ...reportOf([]), instanceId: 'a\ufffeb\uffffc\ud800d' };
+    expect(toSvg(pictureOf(odd, false))).toContain('>a\ufffdb\ufffdc\ufffdd, in-sync');
+  });
+
+  test('without a space in it makes no box wider', () => {
+    const lines = (reason: string) => boxesOf(nicReport(1, { reason })).join('\n').split(' | ');
+    expect(
+      lines('x'.repeat(100))
+        .slice(-3)
+        .map((line) => line.split('\n')[0]?.length),
+    ).toEqual([44, 44, 12]);
+  });
+
   test('ends no text of Mermaid, and begins no line', () => {
     const mermaid = toMermaid(picture);
     expect(mermaid).toContain(
       'n0["a#34;#93;#60;b#62;#38;#35;35#59;#92;#123;#125;#92;u001b#91;2J#92;n#37;#37; end',
     );
     expect(mermaid.split('\n').filter((line) => line.trim().startsWith('%% end'))).toEqual([]);
+    expect(mermaid.split('\n')[1]).toBe(
+      String.raw`title: "a\"]<b>&#35;\\{}\u001b[2J\n%% end, in-sync, daemon running"`,
+    );
   });
 
   test('ends no text of DOT', () => {
@@ -182,13 +199,13 @@ describe('text from outside', () => {
 
 test('Mermaid', () => {
   const nic = nicReport(1, { addresses: [addressReport('10.0.1.4', { state: 'missing' })] });
-  expect(
-    toMermaid(pictureOf(reportOf([nic]), false))
-      .split('\n')
-      .slice(0, 10),
-  ).toEqual([
+  const report = reportOf([nic], { reason: 'no answer' });
+  expect(toMermaid(pictureOf(report, false)).split('\n').slice(0, 13)).toEqual([
+    '---',
+    'title: "ins-1, in-sync, daemon running"',
+    '---',
     'flowchart LR',
-    '  %% ins-1, in-sync, daemon running',
+    '  w0["! by the last good answer: no answer"]:::broken',
     '  a0x0["10.0.1.4/24<br/>missing"]:::broken',
     '  n0["eth1<br/>02:00:00:00:00:01<br/>secondary, in-sync<br/>files: network-scripts"]:::fine',
     '  t0["table 21001"]:::fine',
