@@ -49,6 +49,7 @@ class LazyExporter implements Exporter {
   /** A run has ended since the write under way began. */
   #isOutdated = false;
   #fileProblem: string | null = null;
+  #hasMiscounted = false;
 
   constructor(options: ExporterOptions) {
     this.#options = options;
@@ -119,7 +120,21 @@ class LazyExporter implements Exporter {
 
   #count(event: (metrics: Metrics) => void): void {
     // What could not be loaded was said to who asked for it.
-    void this.#metrics?.then(event, () => undefined);
+    void this.#metrics?.then(
+      (metrics) => this.#try(() => event(metrics)),
+      () => undefined,
+    );
+  }
+
+  /** A number that is wrong must not end the process that keeps the network. Said once. */
+  #try(count: () => void): void {
+    try {
+      count();
+    } catch (error) {
+      if (!this.#hasMiscounted)
+        this.#options.log.error({ problem: errorMessage(error) }, 'metrics miscounted');
+      this.#hasMiscounted = true;
+    }
   }
 
   async #render(): Promise<Page> {
@@ -135,8 +150,7 @@ class LazyExporter implements Exporter {
   async #writeFile(): Promise<void> {
     while (this.#isOutdated && this.#config.textfile !== null) {
       this.#isOutdated = false;
-      const file = this.#options.below(this.#config.textfile);
-      const problem = await this.#tryToWrite(file);
+      const problem = await this.#tryToWrite(this.#config.textfile);
       if (problem !== null && problem !== this.#fileProblem)
         this.#options.log.error({ problem }, 'metrics are not written, tried again after each run');
       this.#fileProblem = problem;
@@ -144,10 +158,10 @@ class LazyExporter implements Exporter {
     this.#writing = null;
   }
 
-  async #tryToWrite(file: string): Promise<string | null> {
+  async #tryToWrite(textfile: string): Promise<string | null> {
     try {
       const { text } = await this.render();
-      await writeFileAtomically(file, text, { mode: FILE_MODE, durable: false });
+      await writeFileAtomically(this.#options.below(textfile), text, { mode: FILE_MODE, durable: false });
       return null;
     } catch (error) {
       return errorMessage(error);

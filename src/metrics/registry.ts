@@ -72,6 +72,9 @@ function createRunMetrics(registers: Registry[], version: string): Metrics['ran'
     { version, node: process.versions.node },
     1,
   );
+  new Gauge({ name: 'eni_agent_start_time_seconds', help: 'When this process began.', registers }).set(
+    performance.timeOrigin / 1_000,
+  );
   const { runs, failures, repairs } = createRunCounters(registers);
   const duration = new Histogram({
     name: 'eni_agent_reconcile_duration_seconds',
@@ -90,10 +93,16 @@ function createRunMetrics(registers: Registry[], version: string): Metrics['ran'
     runs.inc({ trigger, outcome: facts?.outcome ?? 'failed' });
     if (facts === null) return;
     duration.observe(facts.durationMs / 1_000);
-    if (trigger === 'kernel') repairs.inc(facts.steps.length);
+    if (trigger === 'kernel') repairs.inc(facts.steps.filter(isRepair).length);
     for (const { stepKind } of facts.problems) if (stepKind !== undefined) failures.inc({ kind: stepKind });
     if (facts.outcome === 'in-sync' || facts.outcome === 'applied') success.setToCurrentTime();
   };
+}
+
+/** A throw follows what main routes, and comes and goes with each bridge of a container engine. */
+function isRepair(step: Step): boolean {
+  const isOfRoute = step.kind === 'add-route' || step.kind === 'remove-route';
+  return !(isOfRoute && step.arguments.type === 'throw');
 }
 
 /** A series that begins with its first event has no increase by it: those that alerts are made of begin with 0. */

@@ -104,7 +104,7 @@ export const ELSEWHERE: Readonly<Record<string, Elsewhere>> = {
   'curl --unix-socket /run/eni-agent/control.sock http://localhost/metrics': {
     why: 'it needs a daemon',
     file: 'test/netns/metrics.test.ts',
-    place: /socketPath: vm\.path\('\/run\/eni-agent\/control\.sock'\), path: '\/metrics'/,
+    place: /getFromSocket\(vm\.path\('\/run\/eni-agent\/control\.sock'\), '\/metrics'/,
   },
   'npx ajv-cli@5 validate -s config.schema.json -d config.yaml': {
     why: 'it is downloaded; the validator that it calls is the one of the test',

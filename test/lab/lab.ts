@@ -31,7 +31,7 @@ import type { ConnectResult, ProbeRequest } from './protocol.ts';
 import { openSession, type Session } from './sessions.ts';
 import {
   CLIENT_SUBNETS,
-  INSTANCE_IDS,
+  instanceIdOf,
   METADATA_ADDRESS,
   METADATA_PORT,
   macFor,
@@ -272,10 +272,9 @@ function controlsOf(cloud: Cloud): Controls {
   };
 }
 
-function cloudVm({ name, port }: Machine, index: number, size: InstanceSize): CloudVm {
+function cloudVm({ port }: Machine, index: number, size: InstanceSize): CloudVm {
   const { namespace, linkName, addresses } = port;
-  const instanceId = found(INSTANCE_IDS[index], name);
-  return { instanceId, namespace, linkName, address: addresses[0] ?? '', size };
+  return { instanceId: instanceIdOf(index), namespace, linkName, address: addresses[0] ?? '', size };
 }
 
 async function buildVm(

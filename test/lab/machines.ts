@@ -29,7 +29,7 @@ export interface Machine {
 }
 
 export interface VmOptions {
-  /** How many; default 1, at most 5. */
+  /** How many; default 1, at most 200: their addresses follow each other from 10.0.0.4 on. */
   readonly vms?: number;
   /** Global (`all` and `default`); CentOS sets it to 1, which is the default here. */
   readonly rpFilter?: 0 | 1;

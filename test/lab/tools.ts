@@ -22,6 +22,8 @@ const PACKAGES = {
   'dbus-daemon': 'dbus-daemon',
   dnsmasq: 'dnsmasq-base',
   jq: 'jq',
+  prometheus: 'prometheus',
+  'prometheus-node-exporter': 'prometheus-node-exporter',
   promtool: 'prometheus',
   tmux: 'tmux',
   dot: 'graphviz',
@@ -37,6 +39,7 @@ export type Tool = keyof typeof PACKAGES;
 
 const NETWORK_MANAGER_TEST = 'test/netns/network-manager.test.ts';
 const JOURNAL_TEST = 'test/netns/journal.test.ts';
+const MONITORING_TEST = 'test/netns/monitoring.test.ts';
 const PACKAGE_LIFE = 'test/package/life.test.ts';
 const ANSIBLE_TEST = 'test/package/ansible.test.ts';
 const CLOUD_INIT_TEST = 'test/package/cloud-init.test.ts';
@@ -52,7 +55,9 @@ const NEEDED_BY: Partial<Record<Tool, readonly string[]>> = {
   'dbus-daemon': [NETWORK_MANAGER_TEST],
   dnsmasq: [NETWORK_MANAGER_TEST],
   jq: [JOURNAL_TEST],
-  promtool: ['test/unit/metrics/promtool.test.ts'],
+  prometheus: [MONITORING_TEST],
+  'prometheus-node-exporter': [MONITORING_TEST],
+  promtool: ['test/unit/metrics/promtool.test.ts', MONITORING_TEST],
   tmux: ['test/netns/watch.test.ts'],
   dot: ['test/netns/graph.test.ts', 'test/netns/docs.test.ts'],
   sshd: [ANSIBLE_TEST],

@@ -33,14 +33,11 @@ export const ECHO_PORT = 7778;
 
 export const VPC_ID = 'vpc-ja82n9op';
 export const ZONE = 'ap-guangzhou-3';
-/** By VM. */
-export const INSTANCE_IDS: readonly string[] = [
-  'ins-3g445roi',
-  'ins-8hq2mzxe',
-  'ins-5kd0w7bn',
-  'ins-1vy6t3pc',
-  'ins-7ja4s9fu',
-];
+const INSTANCE_IDS: readonly string[] = ['ins-3g445roi', 'ins-8hq2mzxe'];
+/** By VM, counted from 0. */
+export function instanceIdOf(vm: number): string {
+  return INSTANCE_IDS[vm] ?? `ins-${String(vm).padStart(8, '0')}`;
+}
 
 /** The first VM's; the others follow it. */
 export const VM_ADDRESS = '10.0.0.4';

@@ -1,10 +1,9 @@
 /** The daemon's metrics: where they are served, what they say, and that they cost nothing unless somebody wants them. */
 import { readdir, stat } from 'node:fs/promises';
-import http from 'node:http';
-import { text } from 'node:stream/consumers';
 import { expect, test } from 'vitest';
 import { openLab } from '../lab/open-lab.ts';
 import { EVERY_SECOND, inSync, waitForAddresses } from '../lab/settled.ts';
+import { getFromSocket, type SocketAnswer } from '../lab/socket-http.ts';
 import { until } from '../lab/until.ts';
 import type { Vm } from '../lab/vm.ts';
 
@@ -18,14 +17,8 @@ async function scrape(vm: Vm, where = LISTEN): Promise<string> {
   return (await vm.run(process.execPath, ['-e', script])).stdout;
 }
 
-async function askDaemon(
-  vm: Vm,
-): Promise<{ status: number | undefined; type: string | undefined; body: string }> {
-  const request = http.get({ socketPath: vm.path('/run/eni-agent/control.sock'), path: '/metrics' });
-  const response = await new Promise<http.IncomingMessage>((resolve, reject) => {
-    request.once('response', resolve).once('error', reject);
-  });
-  return { status: response.statusCode, type: response.headers['content-type'], body: await text(response) };
+function askDaemon(vm: Vm): Promise<SocketAnswer> {
+  return getFromSocket(vm.path('/run/eni-agent/control.sock'), '/metrics');
 }
 
 function waitForMetric(read: () => Promise<string>, pattern: RegExp): Promise<string> {

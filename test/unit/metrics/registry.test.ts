@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { createMetrics, type PresentFacts } from '../../../src/metrics/registry.ts';
-import { macOf } from '../builders.ts';
+import type { IfName } from '../../../src/model/net.ts';
+import { makeStep } from '../../../src/plan/step.ts';
+import { connectedRoute, ip, macOf } from '../builders.ts';
 import { documentedMetrics, PRESENT, RUN } from './facts.ts';
 
 const NIC = 'interface="eth1",mac="02:00:00:00:00:02"';
@@ -40,6 +42,18 @@ describe('runs', () => {
     });
     expect(lines).toContain('eni_agent_drift_repairs_total 1');
     expect(lines).toContain('eni_agent_step_failures_total{kind="add-route"} 1');
+  });
+
+  test('a throw that follows what main routes is no repair', async () => {
+    const nic = { mac: macOf(2), ifname: 'eth1' as IfName };
+    const route = connectedRoute({ index: 3 }, { address: ip('172.17.0.1'), prefixLength: 16 });
+    const steps = [
+      makeStep('add-route', nic, { ...route, type: 'throw' as const }, 'main knows the way'),
+      makeStep('remove-route', nic, { ...route, type: 'throw' as const }, 'nothing needs it'),
+      makeStep('add-route', nic, { ...route, type: 'unicast' as const }, 'its subnet, missing'),
+    ];
+    const lines = await linesOf((metrics) => metrics.ran('kernel', { ...RUN, steps }));
+    expect(lines).toContain('eni_agent_drift_repairs_total 1');
   });
 
   test.each([
@@ -101,6 +115,27 @@ describe('what is now', () => {
     expect(lines.find((line) => line.startsWith('eni_agent_metadata_up '))?.split(' ')[1]).toBe(value);
   });
 
+  test('has eleven series for each NIC, however many addresses that has, and no more than two hundred beside', async () => {
+    const seriesOf = async (nics: number, addresses: number): Promise<number> => {
+      const interfaces = Array.from({ length: nics }, (_, n) => ({
+        name: `eth${n}`,
+        mac: `m${n}`,
+        state: 'in-sync' as const,
+        addresses: Array.from({ length: addresses }, () => ({ state: 'configured' })),
+      }));
+      const events = (metrics: ReturnType<typeof createMetrics>): void => {
+        for (const part of ['request', 'reading'] as const)
+          for (const result of ['success', 'failure'] as const) metrics.asked(part, result, 1);
+        metrics.ran('link', RUN);
+      };
+      const lines = await linesOf(events, { ...PRESENT, interfaces });
+      return lines.filter((line) => /^[a-z]/.test(line)).length;
+    };
+    const beside = await seriesOf(0, 0);
+    expect(beside).toBeLessThan(200);
+    expect(await seriesOf(128, 256)).toBe(beside + 11 * 128);
+  });
+
   test('has at most 256 NICs', async () => {
     const [nic] = PRESENT.interfaces;
     const interfaces = Array.from({ length: 300 }, (_, n) => ({
@@ -114,6 +149,12 @@ describe('what is now', () => {
       256,
     );
   });
+});
+
+test('the start is that of the process', async () => {
+  const lines = await linesOf(() => {});
+  const started = lines.find((line) => line.startsWith('eni_agent_start_time_seconds '))?.split(' ')[1];
+  expect(Math.abs(Number(started) - (Date.now() / 1_000 - process.uptime()))).toBeLessThan(5);
 });
 
 test('docs/monitoring.md has every metric with its type, and no other', async () => {
