@@ -96,7 +96,7 @@ async function installAndReboot(lab: Lab): Promise<ServiceManager> {
 }
 
 test('installed, booted, upgraded, erased and installed again: with a NIC that udev renames, and a connection that lives through it all', {
-  timeout: 120_000,
+  timeout: 300_000,
 }, async () => {
   const lab = await openLab();
   const { vm } = lab;
