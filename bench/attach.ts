@@ -57,16 +57,20 @@ async function measureAttaches(lab: Lab): Promise<readonly Attach[]> {
   const through = ['env', `NODE_OPTIONS=--require=${probe}`, `ENI_BENCH_PROBE=${file}`];
   const daemon = await lab.vm.startDaemon({ asPackaged: true, through });
   await daemon.waitForStatus(inSync(lab.primary.mac));
+  const notes = (): Promise<Noted> => {
+    process.kill(daemon.pid, 'SIGUSR2');
+    return takeNotes(file);
+  };
   const attaches: Attach[] = [];
   for (let count = 0; count < REPEATS; count += 1) {
-    await takeNotes(daemon.pid, file);
+    await notes();
     const monitor = await lab.vm.monitor();
     const { mac } = await lab.announceEni({ addresses: ADDRESSES });
     await lab.plugIn(mac);
     // Nobody asks the daemon anything before it is done: an answer is work, too.
     await waitForQuiet(monitor);
     await daemon.waitForStatus(inSync(mac));
-    attaches.push(attachOf(monitor.lines(), await takeNotes(daemon.pid, file)));
+    attaches.push(attachOf(monitor.lines(), await notes()));
     await monitor.stop();
     await lab.detachEni(mac);
     await until({
@@ -80,16 +84,15 @@ async function measureAttaches(lab: Lab): Promise<readonly Attach[]> {
   return attaches;
 }
 
-async function bundleProbe(folder: string): Promise<string> {
+export async function bundleProbe(folder: string): Promise<string> {
   const outfile = path.join(folder, 'probe.cjs');
   const entryPoints = [new URL('./probe.ts', import.meta.url).pathname];
   await build({ entryPoints, outfile, bundle: true, platform: 'node', format: 'cjs', target: 'node20' });
   return outfile;
 }
 
-/** What the probe has noted since the last time. */
-async function takeNotes(pid: number, file: string): Promise<Noted> {
-  process.kill(pid, 'SIGUSR2');
+/** What the probe, which got SIGUSR2, has noted since the last time. */
+export async function takeNotes(file: string): Promise<Noted> {
   const text = await until({
     what: 'the probe has written its notes',
     read: () => readFile(file, 'utf8').catch(() => ''),

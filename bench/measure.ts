@@ -11,6 +11,7 @@ import { createLab, type Lab } from '../test/lab/lab.ts';
 import { measureAssign } from './assign.ts';
 import { measureAttach } from './attach.ts';
 import { measureCold } from './cold.ts';
+import { measureHooks } from './hooks.ts';
 import { measurePeers } from './peers.ts';
 import { plot } from './plot.ts';
 import { type Row, table } from './sample.ts';
@@ -34,6 +35,8 @@ async function main(): Promise<void> {
     rows.push(...(await inLab(actorBundle, (lab) => measurePeers(lab, attach))));
     for (const measure of [measureAssign, measureCold, measureSteady])
       rows.push(...(await inLab(actorBundle, measure)));
+    // Asked outside of the namespaces (bench.ts), where it can be told.
+    if (process.env['ENI_BENCH_HOOKS'] === 'true') rows.push(...(await inLab(actorBundle, measureHooks)));
     const { sizes, rows: stages } = await measureStages();
     await tell([...rows, ...stages], sizes);
   } finally {

@@ -37,19 +37,29 @@ class SystemdQueue implements HookQueue {
     const loaded = await loadedHooks(this.#paths);
     const room = Math.max(0, MOST_WAITING - loaded.length - this.#waiting.length);
     const dropped = hooks.slice(room);
-    const [first] = dropped;
-    if (first !== undefined && !this.#isFull)
-      this.#log.warn(
-        { most: MOST_WAITING, dropped: dropped.length, first: describeHook(first.executable, first.event) },
-        'hooks are too slow, what is too much is dropped; journalctl -u "eni-agent-hook-*" shows them',
-      );
-    this.#isFull = first !== undefined;
+    this.#tell(dropped);
     this.#waiting.push(...hooks.slice(0, room));
-    this.#handingOver ??= this.#handOver();
+    if (this.#waiting.length > 0) this.#handingOver ??= this.#handOver();
   }
 
   async empty(): Promise<void> {
     await this.#handingOver;
+  }
+
+  #tell(dropped: readonly Hook[]): void {
+    const [first] = dropped;
+    if (first !== undefined) {
+      const fields = {
+        most: MOST_WAITING,
+        dropped: dropped.length,
+        first: describeHook(first.executable, first.event),
+      };
+      this.#log[this.#isFull ? 'debug' : 'warn'](
+        fields,
+        'hooks are too slow, what is too much is dropped; see journalctl -u "eni-agent-hook-*"',
+      );
+    }
+    this.#isFull = first !== undefined;
   }
 
   async #handOver(): Promise<void> {

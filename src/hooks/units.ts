@@ -76,6 +76,8 @@ function argumentsOf(
     `TimeoutStopSec=${STOP_TIMEOUT}`,
     'CapabilityBoundingSet=~CAP_NET_ADMIN',
     'NoNewPrivileges=yes',
+    // The next run comes first.
+    'Nice=10',
     ...(version >= FIRST_WITH_LOG_LIMITS ? LOG_LIMITS : []),
     ...(before === undefined ? [] : [`After=${before}`]),
   ];

@@ -73,6 +73,14 @@ describe.each(ALL)('$variant for $architecture', ({ variant, architecture, file 
     expect(files).toContain('/usr/share/eni-agent/cloud-init/user-data.yaml');
   });
 
+  test('has a folder for each event of hooks, empty', async () => {
+    const files = await query(file, '--qf', '[%{FILEMODES:perms} %{FILENAMES}\n]');
+    const events = ['address-added', 'address-removed', 'interface-attached', 'interface-detached'];
+    expect(files.filter((line) => line.includes('/hooks.d'))).toEqual(
+      ['', ...events.map((event) => `/${event}`)].map((rest) => `drwxr-xr-x /etc/eni-agent/hooks.d${rest}`),
+    );
+  });
+
   test('all belongs to root, and nobody else may write it', async () => {
     const modes = await query(
       file,

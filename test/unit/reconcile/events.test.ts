@@ -1,0 +1,126 @@
+/** What hooks hear of: the difference between what was ours and what is. */
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import type { NetworkEvent } from '../../../src/model/events.ts';
+import { formatInterfaceAddress } from '../../../src/model/net.ts';
+import type { AgentState } from '../../../src/model/state.ts';
+import { eventsBetween, eventsOfRun } from '../../../src/reconcile/events.ts';
+import { unchangedNic } from '../../../src/reconcile/ownership.ts';
+import { AT, configOf, eni, hostOf, instance, link, macOf, owned } from '../builders.ts';
+import { anyChange, anyRecipe, changed, FULL_TIMEOUT_MS, RUNS, worldOf } from '../scenarios.ts';
+import { lookAt, runOnce } from '../simulator.ts';
+
+type Nics = AgentState['nics'];
+
+const PRIMARY = { [macOf(1)]: owned(0, 'eth0') };
+const ONE = { ...PRIMARY, [macOf(2)]: owned(1, 'eth1', '10.0.1.4/24') };
+const TWO = { ...PRIMARY, [macOf(2)]: owned(1, 'eth1', '10.0.1.4/24 10.0.1.5/24') };
+
+function words({ name, ifname, address }: NetworkEvent): string {
+  return [name, ...(address === null ? [] : [formatInterfaceAddress(address)]), ifname].join(' ');
+}
+
+function between(before: Nics, after: Nics): readonly string[] {
+  return eventsBetween(before, after, macOf(1)).map(words);
+}
+
+describe('an event is', () => {
+  test('a NIC that came, before its addresses; and one that went, after them', () => {
+    const come = [
+      'interface-attached eth1',
+      'address-added 10.0.1.4/24 eth1',
+      'address-added 10.0.1.5/24 eth1',
+    ];
+    expect(between(PRIMARY, TWO)).toEqual(come);
+    const gone = { ...PRIMARY, [macOf(2)]: owned(1, 'eth1', '', { detachedAt: AT }) };
+    expect(between(gone, TWO)).toEqual(come);
+    expect(between(TWO, gone)).toEqual([
+      'address-removed 10.0.1.4/24 eth1',
+      'address-removed 10.0.1.5/24 eth1',
+      'interface-detached eth1',
+    ]);
+    // Its slot went to another NIC in the same run.
+    expect(between(ONE, PRIMARY)).toEqual(['address-removed 10.0.1.4/24 eth1', 'interface-detached eth1']);
+  });
+
+  test('an address that came or went, or has another prefix length', () => {
+    expect(between(ONE, TWO)).toEqual(['address-added 10.0.1.5/24 eth1']);
+    expect(between(TWO, ONE)).toEqual(['address-removed 10.0.1.5/24 eth1']);
+    const wider = { ...PRIMARY, [macOf(2)]: owned(1, 'eth1', '10.0.1.4/16') };
+    expect(between(ONE, wider)).toEqual([
+      'address-removed 10.0.1.4/24 eth1',
+      'address-added 10.0.1.4/16 eth1',
+    ]);
+  });
+
+  test('an address that moves to another NIC: first removed there, then added here', () => {
+    const other = { [macOf(3)]: owned(2, 'eth2', '10.0.1.9/24') };
+    const otherWithIt = { [macOf(3)]: owned(2, 'eth2', '10.0.1.5/24 10.0.1.9/24') };
+    const moved = ['address-removed 10.0.1.5/24 eth1', 'address-added 10.0.1.5/24 eth2'];
+    expect(between({ ...TWO, ...other }, { ...ONE, ...otherWithIt })).toEqual(moved);
+  });
+});
+
+describe('none is', () => {
+  test('the primary NIC, whose further addresses are', () => {
+    const more = { [macOf(1)]: owned(0, 'eth0', '10.0.0.5/24') };
+    expect(between({}, more)).toEqual(['address-added 10.0.0.5/24 eth0']);
+    expect(between(more, {})).toEqual(['address-removed 10.0.0.5/24 eth0']);
+  });
+
+  test('what stays, under whatever name', () => {
+    expect(between(TWO, { ...TWO })).toEqual([]);
+    expect(between(ONE, { ...PRIMARY, [macOf(2)]: owned(1, 'eth9', '10.0.1.4/24') })).toEqual([]);
+  });
+
+  test('a NIC whose first transaction was rolled back', () => {
+    const metadata = instance([eni(1, '10.0.0.4/24', '10.0.0.1'), eni(2, '10.0.1.4/24', '10.0.1.1')]);
+    const links = [link(1, 'eth0', { addresses: '10.0.0.4/24' }), link(2, 'eth1', {})];
+    // As the intent is written ahead of the kernel.
+    const host = hostOf({ links, nics: ONE });
+    const { desired } = lookAt({ metadata, host, config: configOf() });
+    const failed = desired.interfaces.find(({ mac }) => mac === macOf(2));
+    if (failed === undefined) throw new Error('eth1 is not desired');
+    expect(between(PRIMARY, { ...PRIMARY, [macOf(2)]: unchangedNic(host, failed) })).toEqual([]);
+  });
+
+  test('what the run left undone', () => {
+    const metadata = instance([
+      eni(1, '10.0.0.4/24', '10.0.0.1'),
+      eni(2, '10.0.1.4/24 10.0.1.5/24', '10.0.1.1'),
+    ]);
+    const links = [link(1, 'eth0', { addresses: '10.0.0.4/24' }), link(2, 'eth1', {})];
+    const { plan } = lookAt({ metadata, host: hostOf({ links }), config: configOf() });
+    const undone = plan.steps.filter(
+      (step) => step.kind === 'add-address' && step.arguments.address === '10.0.1.5',
+    );
+    expect(undone).toHaveLength(1);
+    expect(eventsOfRun(PRIMARY, TWO, macOf(1), undone).map(words)).toEqual([
+      'interface-attached eth1',
+      'address-added 10.0.1.4/24 eth1',
+    ]);
+  });
+});
+
+test('whatever a run does, its way back is the opposite, and the next run has none', {
+  timeout: FULL_TIMEOUT_MS,
+}, () => {
+  const opposite = (event: string): string =>
+    event.replace(/added|removed|attached|detached/, (word) => OPPOSITES[word] ?? word);
+  const property = fc.property(anyRecipe, anyChange, (recipe, change) => {
+    const world = runOnce(worldOf(recipe));
+    const before = world.host.state.nics;
+    const { nics: after } = runOnce(changed(world, recipe, change)).host.state;
+    const events = between(before, after);
+    expect(between(after, before).map(opposite).toSorted()).toEqual([...events].toSorted());
+    expect(between(after, runOnce(runOnce(changed(world, recipe, change))).host.state.nics)).toEqual([]);
+  });
+  fc.assert(property, { numRuns: RUNS });
+});
+
+const OPPOSITES: Readonly<Record<string, string>> = {
+  added: 'removed',
+  removed: 'added',
+  attached: 'detached',
+  detached: 'attached',
+};
