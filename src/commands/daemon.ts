@@ -131,7 +131,7 @@ async function serve(parts: Omit<Daemon, 'service' | 'exporter'>, wake: Wake, be
   await service.stop();
   await exporter.close();
   await control.close();
-  await daemon.hooks.handedOver();
+  await daemon.hooks.close();
   await told;
 }
 

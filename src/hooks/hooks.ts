@@ -16,7 +16,11 @@ export interface HookRunner {
   ring(events: readonly NetworkEvent[], timeoutMs: number): void;
   /** Resolves when systemd has all that was rung for. The hooks themselves go on without us. */
   handedOver(): Promise<void>;
+  /** The same, but what takes longer than a second is dropped: a service that stops is not kept waiting. */
+  close(): Promise<void>;
 }
+
+const CLOSING_MS = 1_000;
 
 export interface HookParts {
   readonly paths: Paths;
@@ -51,6 +55,12 @@ class LazyHookRunner implements HookRunner {
   async handedOver(): Promise<void> {
     await this.#last;
     await this.#queue?.empty();
+  }
+
+  async close(): Promise<void> {
+    const timer = setTimeout(() => this.#queue?.drop('the service stops'), CLOSING_MS);
+    await this.handedOver();
+    clearTimeout(timer);
   }
 
   async #take(events: readonly NetworkEvent[], timeoutMs: number): Promise<void> {

@@ -13,6 +13,8 @@ export interface HookQueue {
   add(hooks: readonly Hook[]): Promise<void>;
   /** Resolves when systemd has them all. */
   empty(): Promise<void>;
+  /** What systemd does not have yet is dropped, which the log says. */
+  drop(problem: string): void;
 }
 
 export function createQueue(parts: { readonly paths: Pick<Paths, 'below'>; readonly log: Log }): HookQueue {
@@ -46,6 +48,13 @@ class SystemdQueue implements HookQueue {
     await this.#handingOver;
   }
 
+  drop(problem: string): void {
+    const dropped = this.#waiting.length;
+    this.#waiting = [];
+    this.#log[problem === this.#problem ? 'debug' : 'error']({ problem, dropped }, 'hooks are not run');
+    this.#problem = problem;
+  }
+
   #tell(dropped: readonly Hook[]): void {
     const [first] = dropped;
     if (first !== undefined) {
@@ -71,16 +80,9 @@ class SystemdQueue implements HookQueue {
         this.#problem = null;
       }
     } catch (error) {
-      this.#giveUp(errorMessage(error));
+      // It would refuse the others, too, as it does when the machine goes down.
+      this.drop(errorMessage(error));
     }
     this.#handingOver = null;
-  }
-
-  /** It would refuse the others, too, as it does when the machine goes down. */
-  #giveUp(problem: string): void {
-    const dropped = this.#waiting.length;
-    this.#waiting = [];
-    this.#log[problem === this.#problem ? 'debug' : 'error']({ problem, dropped }, 'hooks are not run');
-    this.#problem = problem;
   }
 }

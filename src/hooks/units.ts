@@ -25,7 +25,7 @@ const OLDEST_SYSTEMD = 236;
 const FIRST_WITH_LOG_LIMITS = 240;
 /** From SIGTERM to SIGKILL. */
 const STOP_TIMEOUT = '5s';
-/** Lines in so many seconds. journald allows ten times as many at most, by the room on its disk, and says how many it left out. */
+/** Lines in so many seconds. journald lets a few times as many through where its disk has room, and says how many it left out. */
 const LOG_LIMITS = ['LogRateLimitIntervalSec=30s', 'LogRateLimitBurst=200'];
 const PREFIX = 'eni-agent-hook-';
 const SUFFIX = '.service';

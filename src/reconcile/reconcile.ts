@@ -91,13 +91,10 @@ export async function settle(
     },
   );
   const durationMs = Math.round((performance.now() - startedAt) * 10) / 10;
-  const { host, reading } = confirmed.view;
-  const events =
-    nics === null || request.trial !== undefined
-      ? []
-      : eventsOfRun(host.state.nics, nics, reading.metadata.primaryMac, [...result.held, ...result.lapsed]);
+  const { view } = confirmed;
+  const events = nics === null || request.trial !== undefined ? [] : eventsOfRun(view, nics, result);
   const outcome = { ...result, events, durationMs };
-  report(reconciler.log, request.trigger, outcome, host.state.lastRun?.failures ?? []);
+  report(reconciler.log, request.trigger, outcome, view.host.state.lastRun?.failures ?? []);
   return outcome;
 }
 

@@ -22,7 +22,7 @@ import type { Paths } from '../system/paths.ts';
 import { readState } from '../system/state-file.ts';
 import { formatState, parseStateText } from '../system/state-text.ts';
 import { deadlineIn, readTrial, removeTrial, timeLeft, writeTrial } from '../system/trial-file.ts';
-import { eventsBetween } from './events.ts';
+import { eventsOfTrial } from './events.ts';
 import { recordRun } from './record.ts';
 import { beginRemembering } from './remember.ts';
 
@@ -96,9 +96,9 @@ export async function commitTrial(paths: Paths, reload: () => Promise<void>): Pr
 }
 
 /** Nobody else has changed anything meanwhile. */
-function eventsSince(trial: Trial, { nics, metadata }: AgentState): readonly NetworkEvent[] {
-  const before = parseStateText(trial.state);
-  return 'state' in before ? eventsBetween(before.state.nics, nics, metadata?.answer.primaryMac) : [];
+function eventsSince({ state, steps }: Trial, { nics, metadata }: AgentState): readonly NetworkEvent[] {
+  const before = parseStateText(state);
+  return 'state' in before ? eventsOfTrial(before.state.nics, nics, metadata?.answer.primaryMac, steps) : [];
 }
 
 async function confirm(paths: Paths): Promise<Trial> {

@@ -118,8 +118,9 @@ test('one that hangs, one that fails, one that floods and one that anybody can w
   expect(journal.match(/ Failed with result 'timeout'/g)).toHaveLength(1);
   const lines = journal.match(/: a line of many$/gm) ?? [];
   expect(lines.length).toBeGreaterThan(0);
-  // systemd multiplies what it lets through by what room there is on the disk (journald.conf(5), RateLimitBurst=).
-  expect(lines.length).toBeLessThan(FLOOD / 2);
+  // Of three such hooks. journald lets a few times the limit through where its disk has room, and forgets it when the unit ends: what is
+  // still in the socket then comes, too. By its own limit it were twice as much.
+  expect(lines.length).toBeLessThan(FLOOD);
   const log = await manager.journal(DAEMON);
   expect(log.match(/"msg":"hook refused"/g)).toHaveLength(1);
   expect(log).toContain(`run: chmod go-w ${FOLDER}/address-added/00-open"`);

@@ -2,11 +2,11 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { NetworkEvent } from '../../../src/model/events.ts';
-import { formatInterfaceAddress } from '../../../src/model/net.ts';
+import { formatInterfaceAddress, type InterfaceAddress } from '../../../src/model/net.ts';
 import type { AgentState } from '../../../src/model/state.ts';
-import { eventsBetween, eventsOfRun } from '../../../src/reconcile/events.ts';
+import { eventsBetween, type RunFacts } from '../../../src/reconcile/events.ts';
 import { unchangedNic } from '../../../src/reconcile/ownership.ts';
-import { AT, configOf, eni, hostOf, instance, link, macOf, owned } from '../builders.ts';
+import { AT, addressesOf, configOf, eni, hostOf, instance, link, macOf, owned } from '../builders.ts';
 import { anyChange, anyRecipe, changed, FULL_TIMEOUT_MS, RUNS, worldOf } from '../scenarios.ts';
 import { lookAt, runOnce } from '../simulator.ts';
 
@@ -16,12 +16,23 @@ const PRIMARY = { [macOf(1)]: owned(0, 'eth0') };
 const ONE = { ...PRIMARY, [macOf(2)]: owned(1, 'eth1', '10.0.1.4/24') };
 const TWO = { ...PRIMARY, [macOf(2)]: owned(1, 'eth1', '10.0.1.4/24 10.0.1.5/24') };
 
-function words({ name, ifname, address }: NetworkEvent): string {
-  return [name, ...(address === null ? [] : [formatInterfaceAddress(address)]), ifname].join(' ');
+function address(text: string): InterfaceAddress {
+  const [only] = addressesOf(text);
+  if (only === undefined) throw new Error(text);
+  return only;
+}
+
+function words({ name, ifname, address: of }: NetworkEvent): string {
+  return [name, ...(of === null ? [] : [formatInterfaceAddress(of)]), ifname].join(' ');
 }
 
 function between(before: Nics, after: Nics): readonly string[] {
-  return eventsBetween(before, after, macOf(1)).map(words);
+  return ofRun(before, after, {});
+}
+
+function ofRun(before: Nics, after: Nics, facts: Partial<RunFacts>): readonly string[] {
+  const nothing = { present: [], done: [], undone: [] };
+  return eventsBetween(before, after, macOf(1), { ...nothing, ...facts }).map(words);
 }
 
 describe('an event is', () => {
@@ -95,8 +106,29 @@ describe('none is', () => {
       (step) => step.kind === 'add-address' && step.arguments.address === '10.0.1.5',
     );
     expect(undone).toHaveLength(1);
-    expect(eventsOfRun(PRIMARY, TWO, macOf(1), undone).map(words)).toEqual([
+    expect(ofRun(PRIMARY, TWO, { undone })).toEqual([
       'interface-attached eth1',
+      'address-added 10.0.1.4/24 eth1',
+    ]);
+  });
+
+  test('an address that is no longer ours, and stays; unless it was removed', () => {
+    const present = [{ mac: macOf(2), ...address('10.0.1.5/24') }];
+    expect(ofRun(TWO, ONE, { present })).toEqual([]);
+    const metadata = instance([eni(1, '10.0.0.4/24', '10.0.0.1'), eni(2, '10.0.1.4/24', '10.0.1.1')]);
+    const links = [
+      link(1, 'eth0', { addresses: '10.0.0.4/24' }),
+      link(2, 'eth1', { addresses: '10.0.1.4/24 10.0.1.5/24' }),
+    ];
+    const { plan } = lookAt({ metadata, host: hostOf({ links, nics: TWO }), config: configOf() });
+    const done = plan.steps.filter(({ kind }) => kind === 'remove-address');
+    expect(ofRun(TWO, ONE, { present, done })).toEqual(['address-removed 10.0.1.5/24 eth1']);
+  });
+
+  test('a NIC whose addresses are all left to somebody else', () => {
+    const files = ['/etc/sysconfig/network-scripts/ifcfg-eth1'];
+    const none = { ...PRIMARY, [macOf(2)]: owned(1, 'eth1', '', { files }) };
+    expect(between(none, { ...PRIMARY, [macOf(2)]: owned(1, 'eth1', '10.0.1.4/24', { files }) })).toEqual([
       'address-added 10.0.1.4/24 eth1',
     ]);
   });
