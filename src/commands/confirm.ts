@@ -30,6 +30,7 @@ export function tryOut(
     const resumed = resumes ? await assumingResumed(reconciler, selection) : reconciler;
     const trial = await makeRequest(environment, context, confirmMs);
     const outcome = await reconcile(resumed, { trigger: 'command', selection, trial });
+    // Hooks hear of it from runCommit().
     // Nothing to confirm, and so nothing to take back: the end of a release is final.
     if (resumes && outcome.outcome === 'in-sync') await resumeSelected(reconciler, selection);
     return toDocument(outcome);

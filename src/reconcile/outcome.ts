@@ -23,7 +23,7 @@ export interface ReconcileOutcome {
   readonly storageProblem: string | null;
   /** ISO time at which what was done is rolled back unless it is confirmed; null for what stays. */
   readonly confirmBy: string | null;
-  /** For the operator's hooks; none for what waits to be confirmed. */
+  /** For the operator's hooks. */
   readonly events: readonly NetworkEvent[];
   readonly durationMs: number;
 }

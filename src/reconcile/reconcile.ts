@@ -92,7 +92,7 @@ export async function settle(
   );
   const durationMs = Math.round((performance.now() - startedAt) * 10) / 10;
   const { view } = confirmed;
-  const events = nics === null || request.trial !== undefined ? [] : eventsOfRun(view, nics, result);
+  const events = nics === null ? [] : eventsOfRun(view, nics, result);
   const outcome = { ...result, events, durationMs };
   report(reconciler.log, request.trigger, outcome, view.host.state.lastRun?.failures ?? []);
   return outcome;

@@ -103,6 +103,8 @@ test('one that hangs, one that fails, one that floods and one that anybody can w
   expect(await unitsIn(manager)).toMatch(
     / activating start +start 20-hangs: address-added 10\.0\.1\.4\/24 on eth1/,
   );
+  // Those after it wait for it.
+  await expect(vm.readFile('/run/told')).rejects.toThrow('ENOENT');
   await until({
     what: 'all hooks have ended',
     read: () => unitsIn(manager),
