@@ -21,14 +21,18 @@ interface Fight {
   readonly times: number;
   readonly doneAt: number;
   readonly pausedUntil: number;
+  /** The last run found it undone, and left it so. */
+  readonly isLeft: boolean;
 }
 
 export interface Fights {
   /** What was done now; returns what became a fight by it. */
   done(steps: readonly Step[], now: number): readonly Step[];
+  /** What a run left undone. */
+  left(held: readonly Step[]): void;
   /** It is left undone for now. */
   isPaused(step: Step, now: number): boolean;
-  /** In words, by NIC. */
+  /** In words, by NIC. A sysctl that is given up and happens to be right is none. */
   reasons(now: number): ReadonlyMap<MacAddress, string>;
   /** Until the first is tried again; null when there is none. */
   nextDelay(now: number): number | null;
@@ -48,15 +52,23 @@ export function createFights(): Fights {
         const key = keyOf(step);
         const before = fights.get(key);
         const times = before !== undefined && isSame(before.step, step) ? before.times + 1 : 1;
-        fights.set(key, { step, times, doneAt: now, pausedUntil: now + pauseAfter(step, times) });
+        const pausedUntil = now + pauseAfter(step, times);
+        fights.set(key, { step, times, doneAt: now, pausedUntil, isLeft: false });
         return times === limitOf(step) + 1;
       });
+    },
+    left: (held) => {
+      const undone = new Set(held.map(keyOf));
+      for (const [key, fight] of fights) fights.set(key, { ...fight, isLeft: undone.has(key) });
     },
     isPaused: (step, now) => {
       const fight = fights.get(keyOf(step));
       return fight !== undefined && isSame(fight.step, step) && fight.pausedUntil > now;
     },
-    reasons: (now) => new Map(paused(now).map((fight) => [fight.step.mac, reasonOf(fight, now)])),
+    reasons: (now) => {
+      const told = paused(now).filter(({ pausedUntil, isLeft }) => Number.isFinite(pausedUntil) || isLeft);
+      return new Map(told.map((fight) => [fight.step.mac, reasonOf(fight, now)]));
+    },
     nextDelay: (now) => {
       const waits = paused(now).map(({ pausedUntil }) => pausedUntil - now);
       return waits.length === 0 ? null : Math.min(...waits);

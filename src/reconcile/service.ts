@@ -280,7 +280,8 @@ class ReconcilingService implements Service {
     return isMarkStep(step) && this.#markBackoff.paused(performance.now()).has(step.mac);
   }
 
-  #noteFights({ steps }: ReconcileOutcome): void {
+  #noteFights({ steps, held }: ReconcileOutcome): void {
+    this.#fights.left(held);
     for (const step of this.#fights.done(steps, performance.now())) {
       const { mac, interface: ifname } = step;
       this.#log.warn({ mac, interface: ifname, step: describeStep(step) }, 'somebody else keeps undoing it');

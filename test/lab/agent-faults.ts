@@ -1,5 +1,6 @@
 /** What can go wrong with an agent and its VM, the alerts that have to fire by it, and how it ends. */
-import { rm } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { onTestFinished } from 'vitest';
 import type { Daemon } from './daemon.ts';
 import type { Lab } from './lab.ts';
@@ -41,18 +42,18 @@ const LATECOMERS = '10.0.2.';
 
 export const AGENT_FAULTS: readonly AgentFault[] = [
   {
-    name: 'the daemon is killed again and again, and then it stays dead',
+    name: 'the daemon is killed every ten minutes, and then it stays dead',
     fires: ['EniAgentRestarting', 'EniAgentDown', 'EniAgentTextfileStale'],
     // The last success stands in the file that is left.
     mayFire: ['EniAgentLastSuccessStale'],
-    begin: async ({ daemon, start, isFiring }) => {
+    begin: async ({ daemon, start, hourMs, isFiring }) => {
       let running = daemon;
       await until({
         what: 'it was restarted too often',
         read: async () => {
           await running.kill();
           running = await start();
-          await running.waitForStatus(({ lastRun }) => lastRun !== null);
+          await sleep(hourMs / 6);
           return isFiring('EniAgentRestarting');
         },
         holds: (isNoticed) => isNoticed,
@@ -89,15 +90,21 @@ export const AGENT_FAULTS: readonly AgentFault[] = [
     mayFire: [],
     begin: async ({ vm }) => {
       const folder = vm.path(SCRIPTS);
-      await vm.run('mount', ['--bind', folder, folder]);
-      let isMounted = true;
+      const back = vm.path('/scripts');
+      let mounts: readonly string[] = [];
       const end = async (): Promise<void> => {
-        if (isMounted) await vm.run('umount', [folder]);
-        isMounted = false;
+        for (const mount of mounts) await vm.run('umount', [mount]);
+        mounts = [];
       };
       onTestFinished(end);
-      await rm(`${folder}/ifcfg-eth1`);
+      await mkdir(back);
+      for (const mount of [back, folder]) {
+        await vm.run('mount', ['--bind', folder, mount]);
+        mounts = [mount, ...mounts];
+      }
       await vm.run('mount', ['-o', 'remount,bind,ro', folder]);
+      // By the way that can be written: the daemon, which hears of it, finds the other one read-only already.
+      await rm(`${back}/ifcfg-eth1`);
       return end;
     },
   },

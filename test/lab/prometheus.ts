@@ -38,12 +38,14 @@ export interface PrometheusOptions {
   readonly jobs: Readonly<Record<string, readonly string[]>>;
   /** Text of the file. */
   readonly rules: string;
+  /** Between two scrapes of one target, seconds. */
+  readonly scrapeS: number;
 }
 
 /** Not one of the VMs'. */
 const ADDRESS = '10.0.0.240';
 const LISTEN = '127.0.0.1:9090';
-const INTERVAL = '1s';
+const EVALUATION = '1s';
 const ALERTS_AGE_MS = 500;
 /** Prometheus listens in the machine alone; the test, which is outside, comes by a socket of the file system. */
 const RELAY = `
@@ -56,11 +58,18 @@ net.createServer((inside) => {
 `;
 
 /** Returns when it is ready; it ends with the test. */
-export async function startPrometheus(lab: Lab, { jobs, rules }: PrometheusOptions): Promise<Prometheus> {
+export async function startPrometheus(
+  lab: Lab,
+  { jobs, rules, scrapeS }: PrometheusOptions,
+): Promise<Prometheus> {
   const folder = await mkdtemp(path.join(os.tmpdir(), 'eni-prometheus-'));
   onTestFinished(() => rm(folder, { recursive: true }));
   const config = {
-    global: { scrape_interval: INTERVAL, scrape_timeout: INTERVAL, evaluation_interval: INTERVAL },
+    global: {
+      scrape_interval: `${scrapeS}s`,
+      scrape_timeout: `${scrapeS}s`,
+      evaluation_interval: EVALUATION,
+    },
     rule_files: [path.join(folder, 'rules.yaml')],
     scrape_configs: Object.entries(jobs).map(([name, targets]) => ({
       job_name: name,

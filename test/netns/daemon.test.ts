@@ -13,6 +13,7 @@ import {
   waitForAddresses,
   waitForNetwork,
 } from '../lab/settled.ts';
+import { getFromSocket } from '../lab/socket-http.ts';
 import { addressRange, GATEWAY6, VM_ADDRESS } from '../lab/topology.ts';
 import { bound, until } from '../lab/until.ts';
 import type { Vm } from '../lab/vm.ts';
@@ -155,6 +156,11 @@ describe('drift', () => {
     expect(alarms(daemon.log()).map(({ msg }) => msg)).toEqual(['somebody else keeps undoing it']);
   });
 
+  async function fights(vm: Vm): Promise<string | undefined> {
+    const { body } = await getFromSocket(vm.path('/run/eni-agent/control.sock'), '/metrics');
+    return /^eni_agent_fights (\d+)$/m.exec(body)?.[1];
+  }
+
   test('a sysctl that somebody sets again and again is set back within a second three times, and then left to them', async () => {
     const lab = await openLab();
     const { mac } = await lab.attachEni({ addresses: ['10.0.1.4'] });
@@ -174,6 +180,14 @@ describe('drift', () => {
     expect(status.interfaces[0]?.reason).toMatch(
       /rp_filter=2 on eth0, 4 times; left to them until `eni-agent reconfigure`$/,
     );
+    expect(await read()).toBe('1');
+    const tells = (count: string) =>
+      until({ what: `fights: ${count}`, read: () => fights(lab.vm), holds: (now) => now === count });
+    await tells('1');
+    await lab.vm.run('sh', ['-c', `echo 2 > ${RP_FILTER}`]);
+    await tells('0');
+    await lab.vm.run('sh', ['-c', `echo 1 > ${RP_FILTER}`]);
+    await tells('1');
     expect(await read()).toBe('1');
     expect((await lab.vm.agent(['reconfigure'])).exitCode).toBe(0);
     expect(await read()).toBe('2');

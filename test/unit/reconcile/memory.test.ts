@@ -122,7 +122,21 @@ describe('what somebody else undoes', () => {
     expect(hours.flatMap((now) => fights.done([sysctl as Step], now))).toEqual([sysctl]);
     expect(fights.isPaused(sysctl as Step, Number.MAX_SAFE_INTEGER)).toBe(true);
     expect(fights.nextDelay(0)).toBe(Number.POSITIVE_INFINITY);
+    fights.left([sysctl as Step]);
     expect(fights.reasons(0).get(macOf(1))).toMatch(/, 4 times; left to them until `eni-agent reconfigure`$/);
+  });
+
+  test('is none to tell of while a sysctl that was given up is right', () => {
+    const { fights, now } = fightOf(sysctl as Step, 4);
+    const told = (held: readonly Step[]): number => {
+      fights.left(held);
+      return fights.reasons(now).size;
+    };
+    expect([told([]), told([sysctl as Step]), told([other]), told([sysctl as Step])]).toEqual([0, 1, 0, 1]);
+    expect(fights.isPaused(sysctl as Step, now)).toBe(true);
+    const routes = fightOf(step, 8);
+    routes.fights.left([]);
+    expect(routes.fights.reasons(routes.now).size).toBe(1);
   });
 });
 
