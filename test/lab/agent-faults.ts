@@ -42,7 +42,7 @@ const LATECOMERS = '10.0.2.';
 
 export const AGENT_FAULTS: readonly AgentFault[] = [
   {
-    name: 'the daemon is killed every ten minutes, and then it stays dead',
+    name: 'the daemon is killed every six minutes, and then it stays dead',
     fires: ['EniAgentRestarting', 'EniAgentDown', 'EniAgentTextfileStale'],
     // The last success stands in the file that is left.
     mayFire: ['EniAgentLastSuccessStale'],
@@ -53,7 +53,7 @@ export const AGENT_FAULTS: readonly AgentFault[] = [
         read: async () => {
           await running.kill();
           running = await start();
-          await sleep(hourMs / 6);
+          await sleep(hourMs / 10);
           return isFiring('EniAgentRestarting');
         },
         holds: (isNoticed) => isNoticed,

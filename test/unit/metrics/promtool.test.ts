@@ -127,8 +127,8 @@ const CASES: readonly Case[] = [
   },
   {
     alert: 'EniAgentStepsFailing',
-    what: 'a step that the second try does',
-    series: { [`eni_agent_step_failures_total{${VM},kind="add-route"}`]: '0x9 1x30' },
+    what: 'a step that the third try does',
+    series: { [`eni_agent_step_failures_total{${VM},kind="add-route"}`]: '0x9 1 2x30' },
     fires: [],
     quiet: [10, 15, 20],
   },
