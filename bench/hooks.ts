@@ -68,6 +68,7 @@ async function measureTurn(
     await chmod(vm.path(`${FOLDER}/${name}`), 0o755);
   }
   await lab.assignAddress(mac, ANOTHER);
+  await ringDoorbell(manager);
   await waitForAddresses(vm, 'eth1', [FIRST, ANOTHER]);
   if (Object.keys(hooks).length > 0) await waitForHooks(manager);
   await takeNotesOf(lab, manager);
@@ -89,8 +90,14 @@ async function measureTurn(
   for (const name of Object.keys(hooks)) await rm(vm.path(`${FOLDER}/${name}`));
   await endHooks(manager);
   await lab.unassignAddress(mac, ANOTHER);
+  await ringDoorbell(manager);
   await waitForAddresses(vm, 'eth1', [FIRST]);
   return to - from;
+}
+
+/** So that nobody waits for the interval. */
+async function ringDoorbell(manager: ServiceManager): Promise<void> {
+  await manager.run('touch', '/run/eni-agent/wake');
 }
 
 async function takeNotesOf({ vm }: Lab, manager: ServiceManager): Promise<Noted> {

@@ -16,11 +16,11 @@ export interface HookRunner {
   ring(events: readonly NetworkEvent[], timeoutMs: number): void;
   /** Resolves when systemd has all that was rung for. The hooks themselves go on without us. */
   handedOver(): Promise<void>;
-  /** The same, but what takes longer than a second is dropped: a service that stops is not kept waiting. */
+  /** The same, but after five seconds the rest is dropped: a service that stops is ended after ten. */
   close(): Promise<void>;
 }
 
-const CLOSING_MS = 1_000;
+const CLOSING_MS = 5_000;
 
 export interface HookParts {
   readonly paths: Paths;

@@ -9,6 +9,7 @@ import { readPage } from '../lab/markdown.ts';
 import { openLab } from '../lab/open-lab.ts';
 import { bootSystemd, type ServiceManager } from '../lab/service-manager.ts';
 import { EVERY_SECOND, inSync, waitForAddresses } from '../lab/settled.ts';
+import { addressRange } from '../lab/topology.ts';
 import { until } from '../lab/until.ts';
 import type { Vm } from '../lab/vm.ts';
 
@@ -159,4 +160,22 @@ test('what is too much is dropped, and said once', async () => {
   await inFolder('rm eni-agent-hook-*');
   await lab.assignAddress(mac, '10.0.1.7');
   await waitForFile(vm, '/run/told', '10.0.1.4\n10.0.1.7\n');
+});
+
+test('a daemon that is told to stop hands over first what has changed', async () => {
+  const lab = await openLab();
+  const { vm } = lab;
+  await makeFolders(vm);
+  const names = ['10-a', '20-b', '30-c'];
+  for (const name of names)
+    await addHook(vm, `address-added/${name}`, `echo "${name} $ENI_ADDRESS" >>/run/told`);
+  const manager = await boot(lab, EVERY_SECOND);
+  await manager.waitForStatus(inSync(lab.primary.mac));
+  const addresses = addressRange('10.0.1.4', 10);
+  await lab.attachEni({ addresses });
+  await waitForAddresses(vm, 'eth1', addresses);
+  await manager.run('systemctl', 'stop', DAEMON);
+  expect(await manager.show(DAEMON, 'Result')).toEqual({ Result: 'success' });
+  const all = addresses.flatMap((address) => names.map((name) => `${name} ${address}\n`));
+  await waitForFile(vm, '/run/told', all.join(''));
 });
