@@ -69,13 +69,13 @@ test('the example of docs/hooks.md hears of what came while the VM was off, of w
   await addHook(vm, 'interface-detached/10-says', says);
   const { mac } = await lab.attachEni({ addresses: ['10.0.1.4'] });
   const manager = await boot(lab, EVERY_SECOND);
-  await waitForFile(vm, '/run/eni-addresses', '10.0.1.4 eth1\n');
+  await waitForFile(vm, '/var/lib/eni-addresses', '10.0.1.4 eth1\n');
   const attached = `interface-attached eth1 ${mac} none\n`;
   await waitForFile(vm, '/run/said', attached);
   await lab.assignAddress(mac, '10.0.1.5');
-  await waitForFile(vm, '/run/eni-addresses', '10.0.1.4 eth1\n10.0.1.5 eth1\n');
+  await waitForFile(vm, '/var/lib/eni-addresses', '10.0.1.4 eth1\n10.0.1.5 eth1\n');
   await lab.detachEni(mac);
-  await waitForFile(vm, '/run/eni-addresses', '');
+  await waitForFile(vm, '/var/lib/eni-addresses', '');
   await waitForFile(vm, '/run/said', `${attached}interface-detached eth1 ${mac} none\n`);
   await until({ what: 'no unit is left', read: () => unitsIn(manager), holds: (units) => units === '' });
   expect(await manager.journal(DAEMON)).not.toMatch(/"level":"(?:warn|error|fatal)"/);
@@ -166,7 +166,7 @@ test('a daemon that is told to stop hands over first what has changed', async ()
   const lab = await openLab();
   const { vm } = lab;
   await makeFolders(vm);
-  const names = ['10-a', '20-b', '30-c'];
+  const names = Array.from({ length: 8 }, (_, n) => `${n}-tells`);
   for (const name of names)
     await addHook(vm, `address-added/${name}`, `echo "${name} $ENI_ADDRESS" >>/run/told`);
   const manager = await boot(lab, EVERY_SECOND);
