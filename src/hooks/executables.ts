@@ -3,13 +3,15 @@ import { readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { errorMessage } from '../errors.ts';
 import type { EventName } from '../model/events.ts';
-import { hasCode } from '../system/atomic-file.ts';
+import { hasCode, isDenied } from '../system/atomic-file.ts';
 import type { Paths } from '../system/paths.ts';
 import { assertTrusted } from '../system/trust.ts';
 
 /** What editors and rpm leave beside a file has its mode as well; NetworkManager's dispatcher passes over the same. */
 const LEFT_BEHIND = /^\.|(?:~|\.swp|\.rpm(?:save|new|orig))$/;
 const ANYBODY_EXECUTES = 0o111;
+/** ProtectHome= of the units. */
+const HIDDEN = 'the service does not see /root and /home: put the program itself here, not a link to it';
 
 export interface Hooks {
   /** Paths, in the order of their names, byte by byte. */
@@ -34,9 +36,14 @@ export async function findHooks(
       else if (problem !== undefined) refused.set(file, problem);
     }
   } catch (error) {
-    refused.set(folder, errorMessage(error));
+    refused.set(folder, await problemOfFolder(folder, root, error));
   }
   return { executables, refused };
+}
+
+/** One of somebody else may be closed to us: the units have no CAP_DAC_OVERRIDE. */
+async function problemOfFolder(folder: string, root: string, error: unknown): Promise<string> {
+  return assertTrusted(folder, root).then(() => errorMessage(error), errorMessage);
 }
 
 async function namesIn(folder: string): Promise<readonly string[]> {
@@ -59,6 +66,7 @@ async function problemOf(file: string, root: string): Promise<string | null | un
     if (!stats.isFile() || (stats.mode & ANYBODY_EXECUTES) === 0) return undefined;
     return (await assertTrusted(file, root)) ? null : undefined;
   } catch (error) {
-    return hasCode(error, 'ENOENT') ? undefined : errorMessage(error);
+    if (hasCode(error, 'ENOENT')) return undefined;
+    return isDenied(error) ? `${errorMessage(error)}; ${HIDDEN}` : errorMessage(error);
   }
 }

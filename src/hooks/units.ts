@@ -25,7 +25,10 @@ const OLDEST_SYSTEMD = 236;
 const FIRST_WITH_LOG_LIMITS = 240;
 /** From SIGTERM to SIGKILL. */
 const STOP_TIMEOUT = '5s';
-/** Lines in so many seconds. journald lets a few times as many through where its disk has room, and says how many it left out. */
+/**
+ * Lines in so many seconds. journald lets a few times as many through where its disk has room. It asks for the limit when it reads: of a
+ * unit that is gone by then it goes by its own, so that this is for the hook that does not end.
+ */
 const LOG_LIMITS = ['LogRateLimitIntervalSec=30s', 'LogRateLimitBurst=200'];
 const PREFIX = 'eni-agent-hook-';
 const SUFFIX = '.service';

@@ -1,14 +1,15 @@
 /** What hooks hear of: the difference between what was ours and what is. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { findLink } from '../../../src/desired/nics.ts';
 import type { NetworkEvent } from '../../../src/model/events.ts';
 import { formatInterfaceAddress, type InterfaceAddress } from '../../../src/model/net.ts';
 import type { AgentState } from '../../../src/model/state.ts';
-import { eventsBetween, type RunFacts } from '../../../src/reconcile/events.ts';
+import { eventsBetween, eventsOfRun, type RunFacts } from '../../../src/reconcile/events.ts';
 import { unchangedNic } from '../../../src/reconcile/ownership.ts';
 import { AT, addressesOf, configOf, eni, hostOf, instance, link, macOf, owned } from '../builders.ts';
 import { anyChange, anyRecipe, changed, FULL_TIMEOUT_MS, RUNS, worldOf } from '../scenarios.ts';
-import { lookAt, runOnce } from '../simulator.ts';
+import { lookAt, runOnce, type World } from '../simulator.ts';
 
 type Nics = AgentState['nics'];
 
@@ -132,6 +133,33 @@ describe('none is', () => {
       'address-added 10.0.1.4/24 eth1',
     ]);
   });
+});
+
+test('what is told of is so: an address that was added is on its NIC, and one that was removed is not', {
+  timeout: FULL_TIMEOUT_MS,
+}, () => {
+  const runAndExpect = (world: World): World => {
+    const { host, metadata } = world;
+    const after = runOnce(world).host;
+    const view = { host, reading: { metadata, failure: null } };
+    const events = eventsOfRun(view, after.state.nics, {
+      steps: lookAt(world).plan.steps,
+      held: [],
+      lapsed: [],
+    });
+    for (const event of events) {
+      const { name, mac, address: of } = event;
+      const there = (findLink(mac, after.links)?.addresses ?? []).map(formatInterfaceAddress);
+      const isThere = of === null ? null : there.includes(formatInterfaceAddress(of));
+      const expected = of === null ? null : name === 'address-added';
+      expect([words(event), isThere]).toEqual([words(event), expected]);
+    }
+    return { ...world, host: after };
+  };
+  const property = fc.property(anyRecipe, anyChange, (recipe, change) => {
+    runAndExpect(changed(runAndExpect(worldOf(recipe)), recipe, change));
+  });
+  fc.assert(property, { numRuns: RUNS });
 });
 
 test('whatever a run does, its way back is the opposite, and the next run has none', {
