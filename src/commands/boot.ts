@@ -18,7 +18,8 @@ const LONGEST_RESERVE_MS = 1_000;
 
 export async function runBoot(environment: Environment, { timeoutMs }: BootOptions): Promise<ExitCode> {
   const deadline = performance.now() + timeoutMs - Math.min(timeoutMs / 10, LONGEST_RESERVE_MS);
-  const watchdog = setTimeout(() => giveUp(environment, timeoutMs), timeoutMs);
+  let done: ExitCode | null = null;
+  const watchdog = setTimeout(() => giveUp(environment, timeoutMs, done), timeoutMs);
   const stop = new AbortController();
   const onSigterm = (): void => stop.abort();
   process.once('SIGTERM', onSigterm);
@@ -33,7 +34,8 @@ export async function runBoot(environment: Environment, { timeoutMs }: BootOptio
       try {
         const outcome = await boot(reconciler, { deadline, signal: stop.signal, onRun });
         printEnd(output, outcome);
-        return exitCodeOfOutcome(outcome.outcome);
+        done = exitCodeOfOutcome(outcome.outcome);
+        return done;
       } finally {
         await ringHooks(context, all);
       }
@@ -44,13 +46,19 @@ export async function runBoot(environment: Environment, { timeoutMs }: BootOptio
   }
 }
 
-/** A run that hangs (the lock, the disk) is left where it is, as a kill would leave it: the next one goes on from there. */
-function giveUp({ stderr }: Environment, timeoutMs: number): void {
-  stderr.write(
-    `eni-agent: booting: not done within ${timeoutMs / 1_000} s; what was begun is completed by the next run\n`,
-  );
+/**
+ * A run that hangs (the lock, the disk) is left where it is, as a kill would leave it: the next one goes on from there. `done`: what the
+ * runs came to, when systemd alone is waited for, which is to take the hooks.
+ */
+function giveUp({ stderr }: Environment, timeoutMs: number, done: ExitCode | null): void {
+  const within = `within ${timeoutMs / 1_000} s`;
+  const problem =
+    done === null
+      ? `not done ${within}; what was begun is completed by the next run`
+      : `systemd has not taken all hooks ${within}; those are not run, all else is done`;
+  stderr.write(`eni-agent: booting: ${problem}\n`);
   // oxlint-disable-next-line unicorn/no-process-exit -- an error would have to wait for the very thing that hangs
-  process.exit(EXIT.failed);
+  process.exit(done ?? EXIT.failed);
 }
 
 function printEnd(output: Output, outcome: ReconcileOutcome): void {

@@ -184,3 +184,29 @@ test('a daemon that is told to stop hands over first what has changed', async ()
   const all = addresses.flatMap((address) => names.map((name) => `${name} ${address}\n`));
   await waitForFile(vm, '/run/told', all.join(''));
 });
+
+test('a boot that has done its work does not fail because nobody takes its hooks', async () => {
+  const lab = await openLab();
+  const { vm } = lab;
+  await makeFolders(vm);
+  await addHook(vm, 'address-added/10-tells', 'true');
+  const manager = await boot(lab, '');
+  await manager.run('systemctl', 'stop', DAEMON);
+  const deaf =
+    "require('net').createServer(() => {}).listen('/run/systemd/private', () => console.log('deaf'))";
+  await manager.run(
+    'sh',
+    '-c',
+    `mv /run/systemd/private /run/private; node -e "${deaf}" >/run/said 2>/dev/null &`,
+  );
+  await waitForFile(vm, '/run/said', 'deaf\n');
+  await lab.attachEni({ addresses: ['10.0.1.4'] });
+  const result = await manager.run('env', '-i', 'eni-agent', 'boot', '--timeout', '3s');
+  expect(result).toMatchObject({
+    exitCode: 0,
+    stdout: expect.stringContaining('The network is as it should be.'),
+    stderr:
+      'eni-agent: booting: systemd has not taken all hooks within 3 s; those are not run, all else is done',
+  });
+  await waitForAddresses(vm, 'eth1', ['10.0.1.4']);
+});
