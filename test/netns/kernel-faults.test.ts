@@ -142,7 +142,9 @@ test('a NIC that is pulled while the run looks whether the kernel took everythin
       // Each message from the change on is held back: so that of the list of links, and then that of addresses. On a busy machine some more
       // questions may come before.
       const slow = `${firstChange}..${firstChange + tries * MESSAGES_OF_A_LOOK}`;
-      const strace = `inject=sendmsg:delay_enter=${HOLD_MS}ms:when=${slow}`;
+      // And a pull takes longer.
+      const holdMs = HOLD_MS * (1 + ((tries - 1) % 3) / 2);
+      const strace = `inject=sendmsg:delay_enter=${holdMs}ms:when=${slow}`;
       await lab.attachEni({ addresses: ADDRESSES, mac });
       let isOver = false;
       const running = lab.vm
@@ -153,9 +155,9 @@ test('a NIC that is pulled while the run looks whether the kernel took everythin
         read: async () => (await lab.vm.run('ip', ['-o', '-4', 'address', 'show', 'eth1'])).stdout,
         holds: (text) => isOver || ADDRESSES.every((address) => text.includes(` ${address}/`)),
         // What is held back goes stale, and is asked for again.
-        deadlineMs: 3 * tries * MESSAGES_OF_A_LOOK * HOLD_MS,
+        deadlineMs: 3 * tries * MESSAGES_OF_A_LOOK * holdMs,
       });
-      await sleep(HOLD_MS + HOLD_MS / 4);
+      await sleep(holdMs + holdMs / 4);
       await lab.detachEni(mac);
       const { exitCode, stderr } = await running;
       expect([0, 3]).toContain(exitCode);
