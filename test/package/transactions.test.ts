@@ -93,7 +93,7 @@ test('an upgrade restarts the daemon where it runs, and nothing else; configurat
   expect(calls.at(-1)).toBe(RESTART);
   expect(await readFile(root.path(CONFIG), 'utf8')).toBe(EDITED);
   expect(await readFile(root.path(STATE), 'utf8')).toBe('{}');
-  expect(await readdir(root.path('/etc/eni-agent'))).toEqual(['config.yaml', 'templates']);
+  expect(await readdir(root.path('/etc/eni-agent'))).toEqual(['config.yaml', 'hooks.d', 'templates']);
 });
 
 test('and so does a downgrade', async () => {
