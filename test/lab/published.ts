@@ -1,8 +1,10 @@
 /** A container whose port is published on every address of a VM, and who asks it. */
+import { brokenCells } from './cells.ts';
 import type { Lab, Matrix } from './lab.ts';
 import { openLab } from './open-lab.ts';
 import { addContainer, PUBLISHED_PORT } from './surroundings.ts';
 import { CLIENT_SUBNETS, VM_ADDRESS } from './topology.ts';
+import { until } from './until.ts';
 
 export const PUBLISHED_ADDRESSES = [VM_ADDRESS, '10.0.1.4', '10.0.1.5', '10.0.2.4'];
 
@@ -29,4 +31,13 @@ export async function publishedMatrix(lab: Lab, addresses: readonly string[]): P
     return [name, Object.fromEntries(cells)] as const;
   });
   return Object.fromEntries(await Promise.all(rows));
+}
+
+/** The kernel takes up to a second to tell of a carrier (linkwatch), and a busy machine longer to answer. */
+export async function untilAllAnswer(lab: Lab, addresses: readonly string[]): Promise<void> {
+  await until({
+    what: 'the published port answers everybody at each address',
+    read: async () => brokenCells(await publishedMatrix(lab, addresses)),
+    holds: (broken) => broken.length === 0,
+  });
 }

@@ -4,7 +4,7 @@ import { brokenCells, sentBy } from '../lab/cells.ts';
 import type { Lab } from '../lab/lab.ts';
 import { openLab } from '../lab/open-lab.ts';
 import { withCapabilities } from '../lab/programs.ts';
-import { openPublishedLab, PUBLISHED_ADDRESSES, publishedMatrix } from '../lab/published.ts';
+import { openPublishedLab, PUBLISHED_ADDRESSES, publishedMatrix, untilAllAnswer } from '../lab/published.ts';
 import { EVERY_SECOND, inSync, networkOf, sized } from '../lab/settled.ts';
 import { addContainer, PLACES } from '../lab/surroundings.ts';
 import { ECHO_PORT, VM_ADDRESS } from '../lab/topology.ts';
@@ -68,7 +68,7 @@ describe('a published port', () => {
     expect(result.stdout).toContain(
       '+ mark 0x7e/0x7f on eth1 (replies of forwarded connections leave by the NIC)\n',
     );
-    expect(brokenCells(await publishedMatrix(lab, PUBLISHED_ADDRESSES))).toEqual([]);
+    await untilAllAnswer(lab, PUBLISHED_ADDRESSES);
     expect(brokenCells(await lab.matrix(PUBLISHED_ADDRESSES))).toEqual([]);
 
     const before = await lab.vm.snapshot({ identity: true });
@@ -91,7 +91,7 @@ describe('a published port', () => {
     await lab.attachEni({ addresses: ['10.0.1.4'] });
     await lab.vm.run('nft', [OTHERS_MARKS]);
     expect((await lab.vm.agent(['reconfigure'], { config: CONNMARK })).exitCode).toBe(0);
-    expect(brokenCells(await publishedMatrix(lab, [VM_ADDRESS, '10.0.1.4']))).toEqual([]);
+    await untilAllAnswer(lab, [VM_ADDRESS, '10.0.1.4']);
     const outside = await lab.connect({ from: 'container', to: '203.0.113.250' });
     expect(outside).toMatchObject({ outcome: 'ok', answer: { remote: VM_ADDRESS } });
     const { stdout } = await lab.vm.run('nft', ['list', 'chain', 'inet', 'others', 'after']);
@@ -117,7 +117,7 @@ describe('a published port', () => {
     const { exitCode, stdout } = await lab.vm.agent(['reconfigure'], { config });
     expect(exitCode).toBe(0);
     expect(stdout).toMatch(/\+ mark 0x7[ed]\/0x7f \(IPv6\) on eth1/);
-    expect(brokenCells(await publishedMatrix(lab, [VM_ADDRESS, '10.0.1.4', ...v6, '10.0.0.20']))).toEqual([]);
+    await untilAllAnswer(lab, [VM_ADDRESS, '10.0.1.4', ...v6, '10.0.0.20']);
     const counters = Object.values(await lab.portCounters());
     expect(counters.flatMap((port) => sentBy(port).spoofed)).toEqual([]);
   });
@@ -211,7 +211,7 @@ describe('a published port', () => {
     await lab.detachEni(mac);
     expect((await lab.vm.agent(['reconfigure'])).stdout).toContain('- mark 0x7d/0x7f on eth2');
     expect((await lab.vm.run('nft', ['list', 'table', 'inet', 'eni_agent'])).stdout).not.toContain('eth2');
-    expect(brokenCells(await publishedMatrix(lab, [VM_ADDRESS, '10.0.1.4', '10.0.1.5']))).toEqual([]);
+    await untilAllAnswer(lab, [VM_ADDRESS, '10.0.1.4', '10.0.1.5']);
     expect((await lab.vm.agent(['release', '--all'])).exitCode).toBe(0);
     expect(await tablesOf(lab)).toEqual(DOCKER);
     expect(await markRulesOf(lab)).toEqual([]);
