@@ -201,7 +201,8 @@ function encodeRoute(route: Route, nexthops: readonly Attribute[], flags: number
   const attributes: Attribute[] = [[RTA_TABLE, route.table]];
   if (prefixLength > 0) attributes.push([RTA_DST, ipToBytes(address)]);
   if (metric > 0) attributes.push([RTA_PRIORITY, metric]);
-  return encodeBody(encodeFixed(fixed, flags), [...attributes, ...nexthops]);
+  attributes.push(...nexthops);
+  return encodeBody(encodeFixed(fixed, flags), attributes);
 }
 
 function nexthopAttributes({ family, nexthops }: Route): readonly Attribute[] {
