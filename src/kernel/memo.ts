@@ -36,7 +36,7 @@ export function decodeAll<Decoded>(
     for (const at of moved === 0 ? [index] : [index, index + moved])
       if (isSameBody(last.bodies[at], body)) return last.values[at];
     const now = decode(body);
-    const before = last.values[index];
+    const before = moved === 0 ? last.values[index] : undefined;
     // Counters and what runs out change all the time; none of it is decoded.
     return before !== undefined && isDeepStrictEqual(now, before) ? before : now;
   });
