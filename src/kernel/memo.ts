@@ -33,8 +33,8 @@ export function decodeAll<Decoded>(
   // Where one came or went, those behind it have moved by as much.
   const moved = last.bodies.length - bodies.length;
   const values = bodies.map((body, index) => {
-    for (const at of moved === 0 ? [index] : [index, index + moved])
-      if (isSameBody(last.bodies[at], body)) return last.values[at];
+    if (isSameBody(last.bodies[index], body)) return last.values[index];
+    if (moved !== 0 && isSameBody(last.bodies[index + moved], body)) return last.values[index + moved];
     const now = decode(body);
     const before = moved === 0 ? last.values[index] : undefined;
     // Counters and what runs out change all the time; none of it is decoded.
