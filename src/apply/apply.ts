@@ -24,18 +24,13 @@ export interface Applied {
   readonly failure: AgentError | null;
   /** The step that it refused. */
   readonly refused: KernelStep | null;
-  /** Its files are on the disk, beside their targets, or it is known that they are not. Never rejects. */
-  readonly prepared: Promise<unknown>;
   /** Verified: the files take their names. The problem when that fails; the kernel keeps what is right. */
   keep(): Promise<NicProblem | null>;
   /** Not verified: kernel and files as they were. Returns in words what could not be undone. */
   undo(): Promise<readonly string[]>;
 }
 
-/**
- * One transaction for each run of steps of one NIC, but for the connection marks (marks.ts). A NIC that fails holds no other up, but for
- * the clearing of the primary. The disk is not waited for: the kernel's work, and the look whether it took everything, go on meanwhile.
- */
+/** One transaction for each run of steps of one NIC, but for the connection marks (marks.ts). A NIC that fails holds no other up, but for the clearing of the primary. */
 export async function applySteps(
   steps: readonly Step[],
   primaryMac: MacAddress,
@@ -47,13 +42,7 @@ export async function applySteps(
     if (first === undefined) continue;
     if (first.mac === primaryMac && isClearing(group) && applied.some(({ failure }) => failure !== null))
       continue;
-    try {
-      applied.push(await applyGroup(first.mac, group, applier));
-    } catch (error) {
-      // Nothing of them is under way when the next attempt writes the same files.
-      await Promise.all(applied.map(({ prepared }) => prepared));
-      throw error;
-    }
+    applied.push(await applyGroup(first.mac, group, applier));
   }
   return applied;
 }
@@ -85,18 +74,18 @@ async function applyGroup(
     discard(await preparing);
     throw error;
   });
+  const files = await preparing;
   const { done, failure, refused } = transaction;
-  if (failure !== null) discard(await preparing);
+  if (failure !== null) discard(files);
   return {
     mac,
     done,
     fileSteps,
     failure,
     refused,
-    prepared: preparing,
-    keep: async () => commit(mac, await preparing),
+    keep: () => commit(mac, files),
     undo: async () => {
-      discard(await preparing);
+      discard(files);
       return rollBack(kernel, done);
     },
   };

@@ -42,7 +42,9 @@ export async function runTransaction(
   for (const batch of splitBeforeRemovals(steps)) {
     const errnos = await send(kernel, batch, requestOf, steps);
     done.push(...batch.filter((step, index) => isDone(step, errnos[index] ?? 0)));
-    const refused = firstRefusal(batch, errnos);
+    const refused = batch
+      .map((step, index) => ({ step, errno: errnos[index] ?? 0 }))
+      .find(({ step, errno }) => errno !== 0 && !isAlreadyDone(step, errno));
     if (refused === undefined) continue;
     const leftBehind = await rollBack(kernel, [...done, ...notReached(steps, done)]);
     return { done: [], failure: refusalError(refused, kernel, leftBehind), refused: refused.step };
@@ -50,19 +52,12 @@ export async function runTransaction(
   return { done, failure: null, refused: null };
 }
 
-function firstRefusal(batch: readonly KernelStep[], errnos: readonly number[]): Refusal | undefined {
-  const at = (index: number): number => errnos[index] ?? 0;
-  const index = batch.findIndex((step, index) => at(index) !== 0 && !isAlreadyDone(step, at(index)));
-  const step = batch[index];
-  return step === undefined ? undefined : { step, errno: at(index) };
-}
-
 function splitBeforeRemovals(steps: readonly KernelStep[]): readonly (readonly KernelStep[])[] {
   const batches: KernelStep[][] = [];
-  for (const step of steps) {
-    const batch = batches.at(-1);
-    const before = batch?.at(-1);
-    if (before !== undefined && (isRemoval(before) || !isRemoval(step))) batch?.push(step);
+  for (const [index, step] of steps.entries()) {
+    const before = steps[index - 1];
+    const isContinued = before !== undefined && (isRemoval(before) || !isRemoval(step));
+    if (isContinued) batches.at(-1)?.push(step);
     else batches.push([step]);
   }
   return batches;
@@ -101,8 +96,9 @@ function send(
   all: readonly KernelStep[],
 ): Promise<readonly number[]> {
   const isReplacing = exchanges(all);
-  const replacing = { ...quirks, replace: true };
-  return rtnetlink.transact(steps.map((step) => makeRequest(step, isReplacing(step) ? replacing : quirks)));
+  return rtnetlink.transact(
+    steps.map((step) => makeRequest(step, { ...quirks, ...(isReplacing(step) ? { replace: true } : {}) })),
+  );
 }
 
 /** A route that takes the place of one that we remove, or the other way round: one step for the kernel, without a gap. */
