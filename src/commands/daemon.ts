@@ -150,10 +150,7 @@ async function assemble(
       ringHooks(parts, outcome);
       onRun(trigger);
     },
-    onFailedRun: (trigger) => {
-      exporter.ran(trigger, null);
-      onRun(trigger);
-    },
+    onFailedRun: (trigger) => exporter.ran(trigger, null),
   });
   return { ...parts, service, exporter };
 }
@@ -235,9 +232,9 @@ function handlersOf(
       await reloadInTurn();
       return {};
     },
-    watchStatus: (onChange, onFailure) => {
+    watchStatus: (onChange) => {
       const notify = (): void => {
-        void status().then(onChange, onFailure);
+        void status().then(onChange, () => undefined);
       };
       watchers.add(notify);
       notify();
