@@ -150,7 +150,10 @@ async function assemble(
       ringHooks(parts, outcome);
       onRun(trigger);
     },
-    onFailedRun: (trigger) => exporter.ran(trigger, null),
+    onFailedRun: (trigger) => {
+      exporter.ran(trigger, null);
+      onRun(trigger);
+    },
   });
   return { ...parts, service, exporter };
 }
@@ -232,9 +235,9 @@ function handlersOf(
       await reloadInTurn();
       return {};
     },
-    watchStatus: (onChange) => {
+    watchStatus: (onChange, onFailure) => {
       const notify = (): void => {
-        void status().then(onChange, () => undefined);
+        void status().then(onChange, onFailure);
       };
       watchers.add(notify);
       notify();

@@ -10,6 +10,15 @@ const TICK_MS = 1_000;
 /** Of what has changed: more than any terminal shows. */
 const MOST_CHANGES = 100;
 
+export interface LiveScreenOptions {
+  readonly paint: Terminal['paint'];
+  /** The name of the VM. */
+  readonly host: string;
+  /** What has changed before. */
+  readonly earlier: readonly TimedChange[];
+  readonly quit: () => void;
+}
+
 export class LiveScreen {
   readonly #terminal: TakenTerminal;
   readonly #drawing: Terminal;
@@ -17,9 +26,9 @@ export class LiveScreen {
   #view: Omit<View, 'now' | 'columns' | 'rows'>;
   #page = 0;
 
-  /** Takes the terminal. `earlier`: what has changed before. */
-  constructor(paint: Terminal['paint'], earlier: readonly TimedChange[], quit: () => void) {
-    this.#view = { report: null, receivedAt: Date.now(), lost: null, changes: earlier, offset: 0 };
+  /** Takes the terminal. */
+  constructor({ paint, host, earlier, quit }: LiveScreenOptions) {
+    this.#view = { host, report: null, receivedAt: Date.now(), lost: null, changes: earlier, offset: 0 };
     this.#drawing = { paint, memo: createMemo() };
     this.#terminal = new TakenTerminal({
       onResize: () => this.#show(),

@@ -21,7 +21,7 @@ export interface Output {
 
 export function createOutput(stream: NodeJS.WriteStream, env: NodeJS.ProcessEnv): Output {
   // https://no-color.org: set and not empty.
-  const hasColour = stream.isTTY && !env['NO_COLOR'];
+  const hasColour = stream.isTTY && !env['NO_COLOR'] && env['TERM'] !== 'dumb';
   // A reader that has seen enough (`| head`), or a terminal that hung up, is no reason to leave work half done.
   stream.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code !== 'EPIPE' && error.code !== 'EIO') throw error;

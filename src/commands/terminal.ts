@@ -38,7 +38,7 @@ export class TakenTerminal {
 
   constructor(listener: TerminalListener) {
     this.#listener = listener;
-    // Also a process that dies of an error gives it back: what Node writes to a terminal is there at once.
+    // Also a process that dies of an error gives it back, before Node says why: what is written to a terminal is there at once.
     process.once('exit', this.#atExit);
     process.stdout.write(ENTER);
     process.stdout.on('resize', this.#resized);

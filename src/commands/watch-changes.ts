@@ -33,7 +33,9 @@ function vmChanges(before: Report, after: Report): readonly Change[] {
   const run = after.lastRun;
   if (run !== null && run.at !== before.lastRun?.at) texts.push(describeRun(run));
   if (after.state !== before.state) texts.push(`the VM is ${after.state}, was ${before.state}`);
-  if (after.reason !== before.reason) texts.push(after.reason ?? 'the metadata service answers again');
+  // Which key of the metadata failed first is chance: another reason every second would hide all else.
+  if ((after.reason === null) !== (before.reason === null))
+    texts.push(after.reason ?? 'the metadata service answers again');
   if (after.storageProblem !== before.storageProblem)
     texts.push(after.storageProblem ?? 'what the agent remembers is on the disk again');
   if (after.confirmBy !== before.confirmBy)

@@ -14,6 +14,8 @@ export interface TimedChange extends Change {
 }
 
 export interface View {
+  /** The name of the VM. */
+  readonly host: string;
   /** null before the first one. */
   readonly report: Report | null;
   /** Of the report, as `now`: milliseconds since the epoch. */
@@ -53,18 +55,20 @@ interface Cell {
 type Line = readonly Cell[];
 
 const GAP = '  ';
+const INDENT = '    ';
 /** So long something that has changed is marked. */
 const MARK_MS = 30_000;
 /** Below that there is no room for what has changed. */
 const ROWS_WITH_CHANGES = 12;
+/** Of the rows: what they may take at most. */
 const CHANGES_PART = 4;
+const NOTICES_PART = 3;
 const KEYS = 'q quit  arrows, PgUp, PgDn, Home, End';
 
 /** Widths are those of ASCII: all that is shown are names, numbers and our own words. What is wider is cut by the terminal, which does not wrap. */
 export function draw(view: View, { paint, memo }: Terminal): Screen {
   const { rows, columns } = view;
-  const top = [headLine(view), ...notices(view).map((text) => [{ text, style: 'yellow' } as const])];
-  const head = top.slice(0, Math.max(1, rows - 2));
+  const head = [headLine(view), ...noticeLines(view)];
   const changes = changeLines(view);
   const page = Math.max(0, rows - head.length - changes.length - 1);
   const list = listOf(view, memo);
@@ -75,36 +79,62 @@ export function draw(view: View, { paint, memo }: Terminal): Screen {
   return { lines: all.map((line) => render(line, columns, paint)), offset, page };
 }
 
-function headLine({ report, receivedAt, now, lost }: View): Line {
-  const time = { text: timeOf(now) };
-  if (report === null) return [time, { text: lost ?? 'asking the daemon', style: 'yellow' }];
+/** What matters least comes last: a narrow terminal cuts it off. */
+function headLine({ host, report, receivedAt, now, lost }: View): Line {
+  const time = { text: timeOf(now, now) };
+  if (report === null) return [time, { text: host }, { text: lost ?? 'asking the daemon', style: 'yellow' }];
   const { state, instanceId, provider, metadataAgeMs } = report;
   const age = metadataAgeMs === null ? null : metadataAgeMs + now - receivedAt;
   return [
     time,
     { text: state, style: STATE_STYLES[state] },
-    ...(instanceId === null ? [] : [{ text: instanceId }]),
+    { text: host },
     { text: age === null ? `no ${provider} metadata yet` : `${provider} metadata ${ageText(age)} ago` },
+    ...(instanceId === null ? [] : [{ text: instanceId }]),
   ];
+}
+
+/** Each in as many lines as it takes. */
+function noticeLines(view: View): readonly Line[] {
+  const lines = notices(view).flatMap((text) => wrap(text, view.columns));
+  return cutTo(lines, Math.floor(view.rows / NOTICES_PART)).map((text) => [{ text, style: 'yellow' }]);
 }
 
 function notices({ report, lost }: View): readonly string[] {
   if (report === null) return [];
-  const { reason, storageProblem, confirmBy } = report;
+  const { reason, storageProblem, confirmBy, metadataAgeMs } = report;
+  const since = metadataAgeMs === null ? '' : 'by the last good answer: ';
   return [
     ...(lost === null ? [] : [`! not up to date: ${lost}`]),
     ...(confirmBy === null ? [] : [confirmationDue(confirmBy)]),
-    ...(reason === null ? [] : [`! by the last good answer: ${reason}`]),
+    ...(reason === null ? [] : [`! ${since}${reason}`]),
     ...(storageProblem === null ? [] : [`! what the agent remembers: ${storageProblem}`]),
   ];
 }
 
-/** The newest last, as in a log; under a line that says what they are. */
-function changeLines({ changes, rows, columns }: View): readonly Line[] {
+/** The last of `most` goes on with what is left out, so that it shows that it was cut. */
+function cutTo(lines: readonly string[], most: number): readonly string[] {
+  if (lines.length <= most) return lines;
+  return most === 0 ? [] : [...lines.slice(0, most - 1), lines.slice(most - 1).join(' ')];
+}
+
+/** The newest last, as in a log, each in as many lines as it takes; under a line that says what they are. */
+function changeLines({ changes, rows, columns, now }: View): readonly Line[] {
   if (rows < ROWS_WITH_CHANGES || changes.length === 0) return [];
   const title = { text: '-- changes '.padEnd(columns, '-'), style: 'dim' } as const;
-  const latest = changes.slice(-Math.floor(rows / CHANGES_PART));
-  return [[title], ...latest.map(({ at, text }): Line => [{ text: timeOf(at), style: 'dim' }, { text }])];
+  const most = Math.floor(rows / CHANGES_PART);
+  const latest: Line[] = [];
+  for (const { at, text } of changes.toReversed()) {
+    const time = timeOf(at, now);
+    const texts = wrap(text, columns - time.length - GAP.length);
+    if (latest.length > 0 && latest.length + texts.length > most) break;
+    const lines = cutTo(texts, most).map((part, index): Line => {
+      const isFirst = index === 0;
+      return [{ text: isFirst ? time : ' '.repeat(time.length), style: 'dim' }, { text: part }];
+    });
+    latest.unshift(...lines);
+  }
+  return [[title], ...latest];
 }
 
 function footLine(offset: number, page: number, total: number): Line {
@@ -149,8 +179,6 @@ function nicLines(
   const cells = nic.addresses.map((entry) => addressCell(entry, isMarked(entry.address)));
   return [...flow(facts, columns), ...reason, ...grid(cells, columns)];
 }
-
-const INDENT = '    ';
 
 function addressCell(
   { address, prefixLength, state, publicAddress }: NicReport['addresses'][number],
@@ -212,10 +240,8 @@ function render(line: Line, columns: number, paint: Terminal['paint']): string {
   return text;
 }
 
-/** Of the day, as the VM's clock shows it. */
-function timeOf(ms: number): string {
-  const time = new Date(ms);
-  return [time.getHours(), time.getMinutes(), time.getSeconds()]
-    .map((part) => String(part).padStart(2, '0'))
-    .join(':');
+/** As everywhere else in what the agent prints: of the world's clock. With the day, when that is another one. */
+function timeOf(ms: number, now: number): string {
+  const [day = '', time = ''] = new Date(ms).toISOString().split(/[T.]/);
+  return new Date(now).toISOString().startsWith(day) ? `${time}Z` : `${day} ${time}Z`;
 }

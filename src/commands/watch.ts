@@ -1,4 +1,5 @@
 /** `status --watch`: the daemon's status, again whenever it changes. On a terminal as a picture that stays up to date, else in lines. */
+import { hostname } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import { AgentError, errorMessage } from '../errors.ts';
 import { type ControlClient, connectControl } from '../system/control-client.ts';
@@ -54,33 +55,30 @@ interface Source {
 interface Listener {
   /** `isFound`: the daemon was gone, and is there again. */
   readonly onReport: (report: Report, isFound: boolean) => void;
-  /** The daemon is gone, or cannot be understood: why. Once, until the next report. */
+  /** The daemon is gone, gives no answer, or cannot be understood: why. Again when it is for another reason. */
   readonly onLost: (problem: string) => void;
 }
 
 /** Until the signal; a daemon that goes away is waited for. */
 async function follow({ path, daemon, signal }: Source, { onReport, onLost }: Listener): Promise<void> {
-  let isLost = false;
+  let lost: string | null = null;
   const lose = (problem: string): void => {
-    if (!isLost && !signal.aborted) onLost(problem);
-    isLost = true;
+    if (problem !== lost && !signal.aborted) onLost(problem);
+    lost = problem;
   };
-  for (let next: ControlClient | null = daemon; !signal.aborted; next = await reconnect(path, signal)) {
+  for (let next: ControlClient | null = daemon; !signal.aborted; next = null) {
     try {
-      await next?.watchStatus((answer) => {
-        onReport(parseReport(answer), isLost);
-        isLost = false;
+      const client = next ?? (await connectControl(path));
+      await client?.watchStatus((answer) => {
+        onReport(parseReport(answer), lost !== null);
+        lost = null;
       }, signal);
       lose('the daemon is not running');
     } catch (error) {
       lose(errorMessage(error));
     }
+    await delay(RETRY_MS, undefined, { signal }).catch(() => {});
   }
-}
-
-async function reconnect(path: string, signal: AbortSignal): Promise<ControlClient | null> {
-  await delay(RETRY_MS, undefined, { signal }).catch(() => {});
-  return connectControl(path).catch(() => null);
 }
 
 /** The whole report first, then a line for each change. */
@@ -100,7 +98,7 @@ async function printLines(output: Output, source: Source): Promise<void> {
 
 async function showScreen(environment: Environment, source: Source, quit: () => void): Promise<void> {
   const paint = environment.output.style.bind(environment.output);
-  const screen = new LiveScreen(paint, earlierRuns(environment), quit);
+  const screen = new LiveScreen({ paint, host: hostname(), earlier: earlierRuns(environment), quit });
   try {
     await follow(source, screen);
   } finally {

@@ -21,8 +21,8 @@ export interface ControlHandlers {
   /** Resolves when the configuration was read again, and taken or refused. */
   reload(): Promise<unknown>;
   metrics(): Promise<Page>;
-  /** Calls back with the status at each change, until the returned function is called. */
-  watchStatus(onChange: (report: unknown) => void): () => void;
+  /** Calls back at each change, with the status or when there is none to be had, until the returned function is called. */
+  watchStatus(onChange: (report: unknown) => void, onFailure: () => void): () => void;
 }
 
 /** What is no JSON. */
@@ -171,7 +171,10 @@ async function watch({ handlers, streams }: Service, response: ServerResponse): 
     flush();
   };
   response.on('drain', flush);
-  const stop = handlers.watchStatus(tell);
+  // Who asks again is told why, or gets the status that there is by then. The first failure is the answer itself.
+  const stop = handlers.watchStatus(tell, () => {
+    if (response.headersSent) response.destroy();
+  });
   streams.add(response);
   response.once('close', () => {
     streams.delete(response);

@@ -136,6 +136,11 @@ export const ELSEWHERE: Readonly<Record<string, Elsewhere>> = {
     file: 'test/package/cloud-init.test.ts',
     place: /\['schema', '--config-file', file\]/,
   },
+  'eni-agent status --watch': {
+    why: 'it goes on until somebody ends it',
+    file: 'test/netns/watch.test.ts',
+    place: /'status', '--watch'\]/,
+  },
   'docs/systemd.md#install-by-hand': {
     why: 'it installs into the machine; a test does it below a folder of its own',
     file: 'test/netns/docs.test.ts',

@@ -14,11 +14,15 @@ export interface Size {
 export interface TerminalWindow {
   /** What is to be seen, without colours; spaces at the ends of lines are cut off. */
   screen(): Promise<string>;
+  /** The same, with its colours as escape sequences. */
+  colours(): Promise<string>;
   /** As tmux names them: `q`, `PageDown`, `C-c`; or a text. */
   press(...keys: readonly string[]): Promise<void>;
   resize(size: Size): Promise<void>;
   /** Of the command. */
   pid(): Promise<number>;
+  /** As when a connection is lost: who is still in it gets SIGHUP. */
+  hangUp(): Promise<void>;
 }
 
 /** Runs a shell in it, which runs the command; until the test ends. */
@@ -56,12 +60,14 @@ export async function openWindow(
   );
   return {
     screen: () => tmux('capture-pane', '-p'),
+    colours: () => tmux('capture-pane', '-p', '-e'),
     press: async (...keys) => void (await tmux('send-keys', ...keys)),
     pid: async () => {
       const shellPid = (await tmux('display-message', '-p', '#{pane_pid}')).trim();
       const [child = ''] = (await readFile(`/proc/${shellPid}/task/${shellPid}/children`, 'utf8')).split(' ');
       return Number(child);
     },
+    hangUp: async () => void (await tmux('kill-server')),
     resize: async (size) => void (await tmux('resize-window', '-x', `${size.columns}`, '-y', `${size.rows}`)),
   };
 }

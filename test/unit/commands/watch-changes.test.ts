@@ -40,6 +40,10 @@ describe('of the VM:', () => {
     ]);
   });
 
+  test('a metadata service that still fails is no news, whichever key it fails at', () => {
+    expect(texts({ ...QUIET, reason: 'no instance-id' }, { ...QUIET, reason: 'no mac' })).toEqual([]);
+  });
+
   test('the run before is told once', () => {
     const ran = { ...QUIET, lastRun: RUN };
     expect(texts(ran, ran)).toEqual([]);

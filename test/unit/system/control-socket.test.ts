@@ -430,6 +430,19 @@ describe('a watch', () => {
     await expect(watching).rejects.toMatchObject({ code: 'kernel-unavailable', message: error.message });
   });
 
+  test('ends when there is no status any more, so that who asks again hears why', async () => {
+    let fail = (): void => {};
+    await serve({
+      watchStatus: (_onChange, onFailure) => {
+        fail = onFailure;
+        return () => {};
+      },
+    });
+    const { ended } = await watch();
+    fail();
+    await expect(ended).rejects.toMatchObject({ code: 'daemon-unreachable' });
+  });
+
   test('that does not read misses changes but the last, and the daemon keeps one for it', async () => {
     let change: (report: unknown) => void = () => {};
     await serve({
