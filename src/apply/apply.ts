@@ -24,13 +24,18 @@ export interface Applied {
   readonly failure: AgentError | null;
   /** The step that it refused. */
   readonly refused: KernelStep | null;
+  /** Its files are on the disk, beside their targets, or it is known that they are not. Never rejects. */
+  readonly prepared: Promise<unknown>;
   /** Verified: the files take their names. The problem when that fails; the kernel keeps what is right. */
   keep(): Promise<NicProblem | null>;
   /** Not verified: kernel and files as they were. Returns in words what could not be undone. */
   undo(): Promise<readonly string[]>;
 }
 
-/** One transaction for each run of steps of one NIC, but for the connection marks (marks.ts). A NIC that fails holds no other up, but for the clearing of the primary. */
+/**
+ * One transaction for each run of steps of one NIC, but for the connection marks (marks.ts). A NIC that fails holds no other up, but for
+ * the clearing of the primary. The disk is not waited for: the kernel's work, and the look whether it took everything, go on meanwhile.
+ */
 export async function applySteps(
   steps: readonly Step[],
   primaryMac: MacAddress,
@@ -42,7 +47,13 @@ export async function applySteps(
     if (first === undefined) continue;
     if (first.mac === primaryMac && isClearing(group) && applied.some(({ failure }) => failure !== null))
       continue;
-    applied.push(await applyGroup(first.mac, group, applier));
+    try {
+      applied.push(await applyGroup(first.mac, group, applier));
+    } catch (error) {
+      // Nothing of them is under way when the next attempt writes the same files.
+      await Promise.all(applied.map(({ prepared }) => prepared));
+      throw error;
+    }
   }
   return applied;
 }
@@ -74,18 +85,18 @@ async function applyGroup(
     discard(await preparing);
     throw error;
   });
-  const files = await preparing;
   const { done, failure, refused } = transaction;
-  if (failure !== null) discard(files);
+  if (failure !== null) discard(await preparing);
   return {
     mac,
     done,
     fileSteps,
     failure,
     refused,
-    keep: () => commit(mac, files),
+    prepared: preparing,
+    keep: async () => commit(mac, await preparing),
     undo: async () => {
-      discard(files);
+      discard(await preparing);
       return rollBack(kernel, done);
     },
   };

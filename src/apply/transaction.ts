@@ -42,9 +42,7 @@ export async function runTransaction(
   for (const batch of splitBeforeRemovals(steps)) {
     const errnos = await send(kernel, batch, requestOf, steps);
     done.push(...batch.filter((step, index) => isDone(step, errnos[index] ?? 0)));
-    const refused = batch
-      .map((step, index) => ({ step, errno: errnos[index] ?? 0 }))
-      .find(({ step, errno }) => errno !== 0 && !isAlreadyDone(step, errno));
+    const refused = firstRefusal(batch, errnos);
     if (refused === undefined) continue;
     const leftBehind = await rollBack(kernel, [...done, ...notReached(steps, done)]);
     return { done: [], failure: refusalError(refused, kernel, leftBehind), refused: refused.step };
@@ -52,12 +50,19 @@ export async function runTransaction(
   return { done, failure: null, refused: null };
 }
 
+function firstRefusal(batch: readonly KernelStep[], errnos: readonly number[]): Refusal | undefined {
+  const at = (index: number): number => errnos[index] ?? 0;
+  const index = batch.findIndex((step, index) => at(index) !== 0 && !isAlreadyDone(step, at(index)));
+  const step = batch[index];
+  return step === undefined ? undefined : { step, errno: at(index) };
+}
+
 function splitBeforeRemovals(steps: readonly KernelStep[]): readonly (readonly KernelStep[])[] {
   const batches: KernelStep[][] = [];
-  for (const [index, step] of steps.entries()) {
-    const before = steps[index - 1];
-    const isContinued = before !== undefined && (isRemoval(before) || !isRemoval(step));
-    if (isContinued) batches.at(-1)?.push(step);
+  for (const step of steps) {
+    const batch = batches.at(-1);
+    const before = batch?.at(-1);
+    if (before !== undefined && (isRemoval(before) || !isRemoval(step))) batch?.push(step);
     else batches.push([step]);
   }
   return batches;
@@ -96,9 +101,8 @@ function send(
   all: readonly KernelStep[],
 ): Promise<readonly number[]> {
   const isReplacing = exchanges(all);
-  return rtnetlink.transact(
-    steps.map((step) => makeRequest(step, { ...quirks, ...(isReplacing(step) ? { replace: true } : {}) })),
-  );
+  const replacing = { ...quirks, replace: true };
+  return rtnetlink.transact(steps.map((step) => makeRequest(step, isReplacing(step) ? replacing : quirks)));
 }
 
 /** A route that takes the place of one that we remove, or the other way round: one step for the kernel, without a gap. */

@@ -29,7 +29,13 @@ export const listedAddresses = oncePer((nic: KnownNic): readonly DesiredAddress[
   const add = (entry: InterfaceAddress, reason: string): void => {
     if (listed.has(entry.address) || isExcluded(nic, entry.address)) return;
     const family = familyOf(entry.address);
-    listed.set(entry.address, { ...entry, reason, deprecated: family === 6 && seenFamily.has(family) });
+    const { address, prefixLength } = entry;
+    listed.set(address, {
+      address,
+      prefixLength,
+      reason,
+      deprecated: family === 6 && seenFamily.has(family),
+    });
     seenFamily.add(family);
   };
   for (const entry of nic.reading.addresses) add(entry, 'assigned in metadata');

@@ -195,10 +195,13 @@ function duplicates(nic: KnownNic): readonly NicProblem[] {
 }
 
 function nicsByAddress(managed: readonly KnownNic[]): Build['listedBy'] {
-  const listedBy = new Map<IpAddress, readonly MacAddress[]>();
+  const listedBy = new Map<IpAddress, MacAddress[]>();
   for (const nic of managed)
-    for (const { address } of listedAddresses(nic))
-      listedBy.set(address, [...(listedBy.get(address) ?? []), nic.mac]);
+    for (const { address } of listedAddresses(nic)) {
+      const macs = listedBy.get(address);
+      if (macs === undefined) listedBy.set(address, [nic.mac]);
+      else macs.push(nic.mac);
+    }
   return listedBy;
 }
 

@@ -55,44 +55,47 @@ export function parseIfcfg(text: string): Parsed<Ifcfg> {
 
 /** Every assignment of an ifcfg file that describes this, in our order. */
 export function ifcfgAssignments({ ifname, mac, mtu, addresses, rules }: Ifcfg): ReadonlyMap<string, string> {
-  const [first6, ...others6] = addresses.filter(isFamily(6)).map(formatInterfaceAddress);
-  return new Map([
+  const assignments = new Map<string, string>([
     ['DEVICE', ifname],
     ['HWADDR', mac],
     ['TYPE', 'Ethernet'],
     ['ONBOOT', 'yes'],
-    ...(rules === null ? [['NM_CONTROLLED', 'no'] as const] : []),
-    ['BOOTPROTO', 'none'],
-    ['DEFROUTE', 'no'],
-    ['PEERDNS', 'no'],
-    ['NOZEROCONF', 'yes'],
-    ...(mtu === null ? [] : [['MTU', String(mtu)] as const]),
-    ...addresses.filter(isFamily(4)).flatMap((entry, index) => ipv4Assignments(entry, index, rules === null)),
-    ...(rules === null ? [] : ruleAssignments(rules)),
-    ['IPV6INIT', first6 === undefined ? 'no' : 'yes'],
-    ...(first6 === undefined ? [] : ipv6Assignments(first6, others6)),
   ]);
+  if (rules === null) assignments.set('NM_CONTROLLED', 'no');
+  assignments.set('BOOTPROTO', 'none').set('DEFROUTE', 'no').set('PEERDNS', 'no').set('NOZEROCONF', 'yes');
+  if (mtu !== null) assignments.set('MTU', String(mtu));
+  assignIpv4(assignments, addresses.filter(isFamily(4)), rules === null);
+  if (rules !== null) assignRules(assignments, rules);
+  assignIpv6(assignments, addresses.filter(isFamily(6)).map(formatInterfaceAddress));
+  return assignments;
 }
 
-function ipv4Assignments({ address, prefixLength }: InterfaceAddress, index: number, isForScripts: boolean) {
-  const withoutDelay = [
-    [`ARPCHECK${index}`, 'no'],
-    [`ARPUPDATE${index}`, 'no'],
-  ] as const;
-  return [
-    [`IPADDR${index}`, address] as const,
-    [`PREFIX${index}`, String(prefixLength)] as const,
-    ...(isForScripts ? withoutDelay : []),
-  ];
+function assignIpv4(
+  assignments: Map<string, string>,
+  addresses: readonly InterfaceAddress[],
+  isForScripts: boolean,
+): void {
+  let index = 0;
+  for (const { address, prefixLength } of addresses) {
+    assignments.set(`IPADDR${index}`, address).set(`PREFIX${index}`, String(prefixLength));
+    // Without a delay.
+    if (isForScripts) assignments.set(`ARPCHECK${index}`, 'no').set(`ARPUPDATE${index}`, 'no');
+    index += 1;
+  }
 }
 
-function ruleAssignments(rules: NonNullable<Ifcfg['rules']>) {
-  return [
-    ['ACD_TIMEOUT', '0'] as const,
-    ...FAMILIES.flatMap((family) =>
-      rules[family].map((rule, index) => [`${ROUTING_RULE[family]}${index}`, `"${rule}"`] as const),
-    ),
-  ];
+function assignRules(assignments: Map<string, string>, rules: NonNullable<Ifcfg['rules']>): void {
+  assignments.set('ACD_TIMEOUT', '0');
+  for (const family of FAMILIES)
+    for (const [index, rule] of rules[family].entries())
+      assignments.set(`${ROUTING_RULE[family]}${index}`, `"${rule}"`);
+}
+
+function assignIpv6(assignments: Map<string, string>, [first, ...others]: readonly string[]): void {
+  assignments.set('IPV6INIT', first === undefined ? 'no' : 'yes');
+  if (first === undefined) return;
+  assignments.set('IPV6_AUTOCONF', 'no').set('IPV6_DEFROUTE', 'no').set('IPV6ADDR', first);
+  if (others.length > 0) assignments.set('IPV6ADDR_SECONDARIES', `"${others.join(' ')}"`);
 }
 
 function readRules(found: ReadonlyMap<string, string>, family: Family): readonly string[] {
@@ -100,16 +103,6 @@ function readRules(found: ReadonlyMap<string, string>, family: Family): readonly
   const next = (): string | undefined => found.get(`${ROUTING_RULE[family]}${rules.length}`);
   for (let value = next(); value !== undefined; value = next()) rules.push(value.replaceAll('"', ''));
   return rules;
-}
-
-function ipv6Assignments(first: string, others: readonly string[]) {
-  const secondaries = [['IPV6ADDR_SECONDARIES', `"${others.join(' ')}"`]] as const;
-  return [
-    ['IPV6_AUTOCONF', 'no'],
-    ['IPV6_DEFROUTE', 'no'],
-    ['IPV6ADDR', first],
-    ...(others.length === 0 ? [] : secondaries),
-  ] as const;
 }
 
 function readAssignments(text: string): Parsed<ReadonlyMap<string, string>> {

@@ -30,14 +30,14 @@ export function nicRules(nic: KnownNic, context: RuleContext): readonly DesiredR
 function markRules(nic: KnownNic, { table, mark }: RuleContext): readonly DesiredRule[] {
   if (mark === null) return [];
   return familiesOf(nic).map((family) => ({
-    ...plainRule(family, table),
+    family,
+    priority: table,
+    table,
+    source: null,
+    outputInterface: null,
     mark,
     reason: 'forwarded replies leave by the NIC that the connection came in by',
   }));
-}
-
-function plainRule(family: Family, table: number): Omit<DesiredRule, 'reason'> {
-  return { family, priority: table, table, source: null, outputInterface: null, mark: null };
 }
 
 /** The rules that the distribution's own files carry too. */
@@ -51,13 +51,25 @@ export function fileRules(nic: KnownNic, table: number): readonly DesiredRule[] 
 }
 
 function fromRule(address: IpAddress, table: number, reason: string): DesiredRule {
-  return { ...plainRule(familyOf(address), table), source: hostCidr(address), reason };
+  return {
+    family: familyOf(address),
+    priority: table,
+    table,
+    source: hostCidr(address),
+    outputInterface: null,
+    mark: null,
+    reason,
+  };
 }
 
 function oifRule(nic: KnownNic, family: Family, table: number): DesiredRule {
   return {
-    ...plainRule(family, table),
+    family,
+    priority: table,
+    table,
+    source: null,
     outputInterface: nic.link.ifname,
+    mark: null,
     reason: 'sockets bound to the NIC use its table',
   };
 }

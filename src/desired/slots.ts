@@ -50,13 +50,26 @@ function newSlot(nic: CloudNic, host: HostState, chosen: ReadonlySet<number>, op
   const free = Array.from({ length: SLOTS }, (_, slot) => slot).filter(
     (slot) => slot !== PRIMARY_SLOT && !chosen.has(slot) && !remembered.has(slot),
   );
+  const mentioned = mentionedTables(host);
   return (
-    free.find((slot) => servesAlready(options.tableBase + slot, nic.link, host)) ??
-    free.find((slot) => !isUsedByAnother(slot, nic, host, options)) ??
+    free.find((slot) => {
+      const table = options.tableBase + slot;
+      return mentioned.has(table) && servesAlready(table, nic.link, host);
+    }) ??
+    free.find(
+      (slot) => !mentioned.has(options.tableBase + slot) || !isUsedByAnother(slot, nic, host, options),
+    ) ??
     longestDetached(host, chosen) ??
     free[0] ??
     SLOTS - 1
   );
+}
+
+/** Whether a table serves or is used by anybody is asked of these alone, not of all two hundred. */
+function mentionedTables({ routes, rules }: HostState): ReadonlySet<number> {
+  const mentioned = new Set(routes.map(({ table }) => table));
+  for (const { table, priority } of rules) mentioned.add(table).add(priority);
+  return mentioned;
 }
 
 function servesAlready(table: number, link: Link, host: HostState): boolean {

@@ -1,6 +1,6 @@
 /** Addresses of links. */
 import type { LinkAddress } from '../model/host.ts';
-import { addressBits, type Family, familyOf, type InterfaceAddress, ipToBytes } from '../model/net.ts';
+import { type Family, familyOf, type InterfaceAddress, ipToBytes } from '../model/net.ts';
 import type { AddressArguments } from '../model/plan.ts';
 import {
   type Attribute,
@@ -57,15 +57,16 @@ export function decodeKernelAddress(body: Uint8Array, family: Family): KernelAdd
   // With a peer, IFA_ADDRESS is the peer's and IFA_LOCAL ours; IPv6 without a peer has IFA_ADDRESS alone.
   const bytes = attributes.get(IFA_LOCAL) ?? attributes.get(IFA_ADDRESS);
   if (bytes === undefined) throw malformed('an address without an address');
-  return {
+  const flags = readU8(body, 2);
+  const found: KernelAddress = {
     linkIndex: readU32(body, 4),
     address: decodeAddress(bytes, family),
     prefixLength: decodePrefixLength(readU8(body, 1), family),
     // The kernel gives IPv6 link-local addresses RT_SCOPE_LINK.
     scope: readU8(body, 3) === RT_SCOPE_UNIVERSE ? 'global' : 'other',
-    duplicate: family === 6 && (readU8(body, 2) & IFA_F_DADFAILED) !== 0,
-    ...((readU8(body, 2) & IFA_F_PERMANENT) === 0 ? { leased: true } : {}),
+    duplicate: family === 6 && (flags & IFA_F_DADFAILED) !== 0,
   };
+  return (flags & IFA_F_PERMANENT) === 0 ? { ...found, leased: true } : found;
 }
 
 /** IPv6 without duplicate address detection: the fabric has no duplicates, and an address on trial does not answer. */
@@ -102,7 +103,7 @@ function addressAttributes({ address }: AddressArguments): Attribute[] {
 
 function broadcastAddress({ address, prefixLength }: InterfaceAddress): Uint8Array {
   const bytes = ipToBytes(address);
-  for (let bit = prefixLength; bit < addressBits(4); bit += 1)
-    bytes[bit >> 3] = (bytes[bit >> 3] ?? 0) | (0x80 >> (bit & 7));
+  for (let index = prefixLength >> 3; index < bytes.length; index += 1)
+    bytes[index] = (bytes[index] ?? 0) | (0xff >> Math.max(0, prefixLength - 8 * index));
   return bytes;
 }

@@ -1,7 +1,5 @@
-/** Requests as they go out: as many in one send as the kernel can take and answer. */
-import { type KernelRequest, messageBytes, writeMessage } from './codec.ts';
-
-const NLM_F_REQUEST = 0x01;
+/** How requests go out: as many in one send as the kernel can take and answer. */
+import { type KernelRequest, messageBytes } from './codec.ts';
 
 /** A send is copied into one piece of kernel memory. Up to 32 KiB, header included, such a piece is always to be had (PAGE_ALLOC_COSTLY_ORDER); kernel 3.10 has no way around it. */
 export const SEND_BYTES = 32 * 1024 - 512;
@@ -33,15 +31,4 @@ export function splitBatches(requests: readonly KernelRequest[], maxRequests: nu
   }
   if (batch.length > 0) batches.push(batch);
   return batches;
-}
-
-/** Numbered from `firstSequence` on. */
-export function encodeDatagram(requests: readonly KernelRequest[], firstSequence: number): Buffer {
-  const datagram = Buffer.alloc(requests.reduce((bytes, request) => bytes + messageBytes(request), 0));
-  let offset = 0;
-  for (const [index, request] of requests.entries()) {
-    const numbered = { ...request, flags: request.flags | NLM_F_REQUEST };
-    offset = writeMessage(datagram, offset, numbered, (firstSequence + index) >>> 0);
-  }
-  return datagram;
 }

@@ -30,6 +30,7 @@ export interface KernelMessage {
 export type AttributeValue = number | Uint8Array | readonly Attribute[];
 export type Attribute = readonly [type: number, value: AttributeValue];
 
+const NLM_F_REQUEST = 0x01;
 /** Of a request that makes something: replace what is there, refuse when it is there, make it when it isn't. */
 export const NLM_F_REPLACE = 0x100;
 export const NLM_F_EXCL = 0x200;
@@ -42,8 +43,6 @@ const ATTRIBUTE_HEADER_BYTES = 4;
 /** NLA_TYPE_MASK: without NLA_F_NESTED and NLA_F_NET_BYTEORDER. */
 const ATTRIBUTE_TYPE_MASK = 0x3fff;
 const U32_BYTES = 4;
-/** Numbers that say what and where an attribute is. */
-const PLACE_LENGTH = 3;
 
 /** NLMSG_ALIGN and NLA_ALIGN. */
 export function align(length: number): number {
@@ -69,7 +68,11 @@ export function splitMessages(datagram: Uint8Array): KernelMessage[] {
       flags: view.getUint16(offset + 6, true),
       sequence: view.getUint32(offset + 8, true),
       port: view.getUint32(offset + 12, true),
-      body: slice(datagram, offset + MESSAGE_HEADER_BYTES, offset + length),
+      body: new Uint8Array(
+        datagram.buffer,
+        datagram.byteOffset + offset + MESSAGE_HEADER_BYTES,
+        length - MESSAGE_HEADER_BYTES,
+      ),
     });
     offset += align(length);
   }
@@ -81,66 +84,88 @@ export function messageBytes({ body }: KernelRequest): number {
   return align(MESSAGE_HEADER_BYTES + body.length);
 }
 
-/** Writes a message (port 0: the kernel fills it in) and returns the offset behind it. */
-export function writeMessage(
-  target: Uint8Array,
-  offset: number,
-  request: KernelRequest,
-  sequence: number,
-): number {
-  writeU32(target, offset, MESSAGE_HEADER_BYTES + request.body.length);
-  writeU16(target, offset + 4, request.type);
-  writeU16(target, offset + 6, request.flags);
-  writeU32(target, offset + 8, sequence);
-  target.set(request.body, offset + MESSAGE_HEADER_BYTES);
-  return offset + messageBytes(request);
+/** The requests as one datagram, numbered from `firstSequence` on. Port 0: the kernel fills it in. */
+export function encodeDatagram(requests: readonly KernelRequest[], firstSequence: number): Buffer {
+  const datagram = Buffer.alloc(requests.reduce((bytes, request) => bytes + messageBytes(request), 0));
+  const view = new DataView(datagram.buffer, datagram.byteOffset, datagram.length);
+  let offset = 0;
+  for (let index = 0; index < requests.length; index += 1) {
+    const request = requests[index];
+    if (request === undefined) continue;
+    const { type, flags, body } = request;
+    view.setUint32(offset, MESSAGE_HEADER_BYTES + body.length, true);
+    view.setUint16(offset + 4, type, true);
+    view.setUint16(offset + 6, flags | NLM_F_REQUEST, true);
+    view.setUint32(offset + 8, firstSequence + index, true);
+    datagram.set(body, offset + MESSAGE_HEADER_BYTES);
+    offset += align(MESSAGE_HEADER_BYTES + body.length);
+  }
+  return datagram;
 }
+
+/** Where a body is put together, before it is known how long it becomes: no message that goes out in one send is longer. */
+const draft = new Uint8Array(64 * 1024);
+const draftView = new DataView(draft.buffer);
 
 /** The fixed part of a message, followed by its attributes. */
 export function encodeBody(fixed: Uint8Array, attributes: readonly Attribute[]): Uint8Array {
-  const body = new Uint8Array(align(fixed.length) + attributesBytes(attributes));
-  body.set(fixed);
-  writeAttributes(body, align(fixed.length), attributes);
+  const end = writeAttributes(writeBytes(0, fixed), attributes);
+  const body = new Uint8Array(end);
+  // A third of the time that a slice takes.
+  body.set(new Uint8Array(draft.buffer, 0, end));
   return body;
 }
 
-function attributesBytes(attributes: readonly Attribute[]): number {
-  let bytes = 0;
-  for (const [, value] of attributes) bytes += align(ATTRIBUTE_HEADER_BYTES + valueBytes(value));
-  return bytes;
-}
-
-function valueBytes(value: AttributeValue): number {
-  if (typeof value === 'number') return U32_BYTES;
-  return value instanceof Uint8Array ? value.length : attributesBytes(value);
-}
-
-function writeAttributes(target: Uint8Array, start: number, attributes: readonly Attribute[]): void {
+/** Returns the offset behind them. By index: where nothing is compiled, an iteration takes longer than what is done in it. */
+function writeAttributes(start: number, attributes: readonly Attribute[]): number {
   let offset = start;
-  for (const [type, value] of attributes) {
-    const length = ATTRIBUTE_HEADER_BYTES + valueBytes(value);
+  for (let index = 0; index < attributes.length; index += 1) {
+    const attribute = attributes[index];
+    if (attribute === undefined) continue;
+    const [type, value] = attribute;
     const valueOffset = offset + ATTRIBUTE_HEADER_BYTES;
-    writeU16(target, offset, length);
-    writeU16(target, offset + 2, type);
-    if (typeof value === 'number') writeU32(target, valueOffset, value);
-    else if (value instanceof Uint8Array) target.set(value, valueOffset);
-    else writeAttributes(target, valueOffset, value);
-    offset += align(length);
+    let end = valueOffset + U32_BYTES;
+    let length = end - offset;
+    if (typeof value === 'number') draftView.setUint32(valueOffset, value, true);
+    else if (value instanceof Uint8Array) {
+      length = ATTRIBUTE_HEADER_BYTES + value.length;
+      end = writeBytes(valueOffset, value);
+    } else {
+      end = writeAttributes(valueOffset, value);
+      length = end - offset;
+    }
+    draftView.setUint16(offset, length, true);
+    draftView.setUint16(offset + 2, type, true);
+    offset = end;
   }
+  return offset;
+}
+
+/** Returns the offset behind them and their padding, which is zero. */
+function writeBytes(offset: number, bytes: Uint8Array): number {
+  const end = offset + align(bytes.length);
+  if (end > offset) draftView.setUint32(end - U32_BYTES, 0, true);
+  draft.set(bytes, offset);
+  return end;
 }
 
 /** The attributes from an offset on. Throws AgentError `kernel-refused` when a length contradicts the bytes. */
 export function decodeAttributes(bytes: Uint8Array, start = 0): Attributes {
-  const places: number[] = [];
-  for (let offset = start; offset < bytes.length; ) {
-    const length = readU16(bytes, offset);
-    if (length < ATTRIBUTE_HEADER_BYTES || offset + length > bytes.length)
-      throw malformed(`an attribute says it has ${length} bytes, ${bytes.length - offset} are there`);
-    const type = readU16(bytes, offset + 2) & ATTRIBUTE_TYPE_MASK;
-    places.push(type, offset + ATTRIBUTE_HEADER_BYTES, offset + length);
-    offset += align(length);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  const types: number[] = [];
+  const starts: number[] = [];
+  const size = bytes.length;
+  for (let offset = start; offset < size; ) {
+    const left = size - offset;
+    const length = left < ATTRIBUTE_HEADER_BYTES ? 0 : view.getUint16(offset, true);
+    if (length < ATTRIBUTE_HEADER_BYTES || length > left)
+      throw malformed(`an attribute says it has ${length} bytes, ${left} are there`);
+    const type = view.getUint16(offset + 2, true) & ATTRIBUTE_TYPE_MASK;
+    types.push(type);
+    starts[type] = offset + ATTRIBUTE_HEADER_BYTES;
+    offset += (length + 3) & ~3;
   }
-  return new Attributes(bytes, places);
+  return new Attributes(view, types, starts);
 }
 
 /**
@@ -148,33 +173,35 @@ export function decodeAttributes(bytes: Uint8Array, start = 0): Attributes {
  * comes twice the last counts, as in the kernel's own parser.
  */
 export class Attributes {
-  readonly #bytes: Uint8Array;
-  /** Of each one its type, and where its value begins and ends. */
-  readonly #places: readonly number[];
+  readonly #view: DataView;
+  readonly #types: readonly number[];
+  /** By type, where the value begins: nothing is searched for. */
+  readonly #starts: readonly (number | undefined)[];
 
-  constructor(bytes: Uint8Array, places: readonly number[]) {
-    this.#bytes = bytes;
-    this.#places = places;
+  constructor(view: DataView, types: readonly number[], starts: readonly (number | undefined)[]) {
+    this.#view = view;
+    this.#types = types;
+    this.#starts = starts;
   }
 
   has(type: number): boolean {
-    return this.#find(type) !== -1;
+    return this.#starts[type] !== undefined;
   }
 
   /** The value, or undefined when it is not there. */
   get(type: number): Uint8Array | undefined {
-    const index = this.#find(type);
-    return index === -1 ? undefined : slice(this.#bytes, this.#start(index), this.#end(index));
+    const start = this.#starts[type];
+    if (start === undefined) return undefined;
+    return new Uint8Array(this.#view.buffer, this.#view.byteOffset + start, this.#length(start));
   }
 
   /** A u32, or undefined when it is not there. */
   u32(type: number): number | undefined {
-    const index = this.#find(type);
-    if (index === -1) return undefined;
-    const start = this.#start(index);
-    const bytes = this.#end(index) - start;
-    if (bytes < U32_BYTES) throw malformed(`${bytes} bytes where at least ${U32_BYTES} were expected`);
-    return readU32(this.#bytes, start);
+    const start = this.#starts[type];
+    if (start === undefined) return undefined;
+    const length = this.#length(start);
+    if (length < U32_BYTES) throw malformed(`${length} bytes where at least ${U32_BYTES} were expected`);
+    return this.#view.getUint32(start, true);
   }
 
   /** Zero-terminated text, or undefined when it is not there. */
@@ -193,25 +220,16 @@ export class Attributes {
 
   /** Of all of them, in their order. */
   types(): readonly number[] {
-    return this.#places.filter((_, index) => index % PLACE_LENGTH === 0);
+    return this.#types;
   }
 
-  #find(type: number): number {
-    for (let index = this.#places.length - PLACE_LENGTH; index >= 0; index -= PLACE_LENGTH)
-      if (this.#places[index] === type) return index;
-    return -1;
-  }
-
-  #start(index: number): number {
-    return this.#places[index + 1] ?? 0;
-  }
-
-  #end(index: number): number {
-    return this.#places[index + 2] ?? 0;
+  /** By the attribute's own header. */
+  #length(start: number): number {
+    return this.#view.getUint16(start - ATTRIBUTE_HEADER_BYTES, true) - ATTRIBUTE_HEADER_BYTES;
   }
 }
 
-const NONE = new Attributes(new Uint8Array(0), []);
+const NONE = decodeAttributes(new Uint8Array(0));
 
 export function encodeText(text: string): Uint8Array {
   return Buffer.from(`${text}\0`);
@@ -221,7 +239,8 @@ export function encodeText(text: string): Uint8Array {
 export function encodeFixed(bytes: readonly number[], ...words: readonly number[]): Uint8Array {
   const fixed = new Uint8Array(bytes.length + words.length * U32_BYTES);
   fixed.set(bytes);
-  for (const [index, word] of words.entries()) writeU32(fixed, bytes.length + index * U32_BYTES, word);
+  for (let index = 0; index < words.length; index += 1)
+    writeU32(fixed, bytes.length + index * U32_BYTES, words[index] ?? 0);
   return fixed;
 }
 
@@ -252,8 +271,4 @@ export function readS32(bytes: Uint8Array, offset = 0): number {
 
 export function readU32(bytes: Uint8Array, offset = 0): number {
   return readS32(bytes, offset) >>> 0;
-}
-
-function slice(bytes: Uint8Array, start: number, end: number): Uint8Array {
-  return new Uint8Array(bytes.buffer, bytes.byteOffset + start, end - start);
 }

@@ -88,13 +88,14 @@ async function dumpFamily<Decoded>(
   family: Family,
 ): Promise<FamilyObjects<Decoded>> {
   const question = new Uint8Array(fixedBytes);
-  question[0] = addressFamily(family);
+  const number = addressFamily(family);
+  question[0] = number;
   const bodies = await rtnetlink.dump(messageType, question);
   const objects = decodeAll(rtnetlink, `IPv${family} ${name}`, bodies, (body) =>
     // A kernel without IPv6 answers a question for IPv6 with everything it has.
-    body[0] === addressFamily(family) ? decode(body, family) : undefined,
+    body[0] === number ? decode(body, family) : undefined,
   );
-  return { objects, isWhole: new Set(bodies.map(({ buffer }) => buffer)).size <= 1 };
+  return { objects, isWhole: bodies[0]?.buffer === bodies.at(-1)?.buffer };
 }
 
 export function decodeAddress(bytes: Uint8Array, family: Family): IpAddress {

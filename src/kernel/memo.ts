@@ -9,6 +9,7 @@ interface Dumped {
   readonly bodies: readonly Uint8Array[];
   /** One for each body. */
   readonly values: readonly unknown[];
+  readonly objects: readonly unknown[];
 }
 
 interface Known {
@@ -17,6 +18,7 @@ interface Known {
 }
 
 const known = new WeakMap<object, Known>();
+const NOTHING: Dumped = { bodies: [], values: [], objects: [] };
 
 /** Without those that decode to undefined. */
 export function decodeAll<Decoded>(
@@ -25,19 +27,28 @@ export function decodeAll<Decoded>(
   bodies: readonly Uint8Array[],
   decode: (body: Uint8Array) => Decoded | undefined,
 ): readonly Decoded[] {
-  const { dumps, memo } = knownOf(socket);
-  const last = dumps.get(kind);
-  const decoded = bodies.map((body, index) => {
-    const before = last?.bodies[index];
-    const value = last?.values[index] as Decoded | undefined;
-    if (before !== undefined && Buffer.compare(before, body) === 0) return value;
+  const { dumps } = knownOf(socket);
+  const last = dumps.get(kind) ?? NOTHING;
+  if (last.bodies === bodies) return last.objects as readonly Decoded[];
+  // Where one came or went, those behind it have moved by as much.
+  const moved = last.bodies.length - bodies.length;
+  const values = bodies.map((body, index) => {
+    if (isSameBody(last.bodies[index], body)) return last.values[index];
+    if (moved !== 0 && isSameBody(last.bodies[index + moved], body)) return last.values[index + moved];
     const now = decode(body);
+    const before = moved === 0 ? last.values[index] : undefined;
     // Counters and what runs out change all the time; none of it is decoded.
-    return isDeepStrictEqual(now, value) ? value : now;
+    return before !== undefined && isDeepStrictEqual(now, before) ? before : now;
   });
-  const values = last !== undefined && isSameList(decoded, last.values) ? last.values : decoded;
-  dumps.set(kind, { bodies, values });
-  return memo.of(kind, [values], () => decoded.filter((value) => value !== undefined));
+  const objects = isSameList(values, last.values)
+    ? last.objects
+    : values.filter((value) => value !== undefined);
+  dumps.set(kind, { bodies, values, objects });
+  return objects as readonly Decoded[];
+}
+
+function isSameBody(before: Uint8Array | undefined, body: Uint8Array): boolean {
+  return before === body || (before !== undefined && Buffer.compare(before, body) === 0);
 }
 
 /** All in one list. */

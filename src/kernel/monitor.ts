@@ -2,7 +2,7 @@
  * The kernel's notifications of links, addresses, routes, rules and sysctls: that something has happened which is worth a look, never
  * what. Our own changes and what the kernel makes of them do not ring (sightings.ts).
  */
-import { encodeBody, type KernelRequest, messageBytes, splitMessages, writeMessage } from './codec.ts';
+import { encodeBody, encodeDatagram, type KernelRequest, splitMessages } from './codec.ts';
 import { type Listener, startListener } from './listener.ts';
 import { createSightings, type SightingKind } from './sightings.ts';
 import type { Rtnetlink } from './socket.ts';
@@ -33,7 +33,6 @@ export interface MonitorOptions {
 const GROUPS = [1, 5, 7, 8, 9, 11, 19, 24];
 /** linux/netlink.h, linux/rtnetlink.h */
 const NLMSG_DONE = 3;
-const NLM_F_REQUEST = 0x01;
 const NLM_F_DUMP = 0x300;
 /** Part of an answer; no notification has it. */
 const NLM_F_MULTI = 0x02;
@@ -141,8 +140,5 @@ class ListeningMonitor implements Monitor {
 
 function linkQuestion(): Buffer {
   const body = encodeBody(new Uint8Array(IFINFOMSG_BYTES), []);
-  const request = { type: RTM_GETLINK, flags: NLM_F_REQUEST | NLM_F_DUMP, body };
-  const datagram = Buffer.alloc(messageBytes(request));
-  writeMessage(datagram, 0, request, 1);
-  return datagram;
+  return encodeDatagram([{ type: RTM_GETLINK, flags: NLM_F_DUMP, body }], 1);
 }

@@ -80,9 +80,11 @@ export function dumpRoutes(rtnetlink: Rtnetlink): Promise<readonly Route[]> {
 
 /** undefined for what is no route of a table that people write. */
 export function decodeRoute(body: Uint8Array, family: Family): Route | undefined {
+  // In front of the attributes, which are most of the work: each address has three routes in table local.
+  if (readU8(body, 4) === RT_TABLE_LOCAL || (readU32(body, 8) & RTM_F_CLONED) !== 0) return undefined;
   const attributes = decodeAttributes(body, RTMSG_BYTES);
   const table = attributes.u32(RTA_TABLE) ?? readU8(body, 4);
-  if (table === RT_TABLE_LOCAL || (readU32(body, 8) & RTM_F_CLONED) !== 0) return undefined;
+  if (table === RT_TABLE_LOCAL) return undefined;
   const type = decodeRouteType(body);
   const destination = attributes.get(RTA_DST);
   return {
@@ -201,7 +203,8 @@ function encodeRoute(route: Route, nexthops: readonly Attribute[], flags: number
   const attributes: Attribute[] = [[RTA_TABLE, route.table]];
   if (prefixLength > 0) attributes.push([RTA_DST, ipToBytes(address)]);
   if (metric > 0) attributes.push([RTA_PRIORITY, metric]);
-  return encodeBody(encodeFixed(fixed, flags), [...attributes, ...nexthops]);
+  attributes.push(...nexthops);
+  return encodeBody(encodeFixed(fixed, flags), attributes);
 }
 
 function nexthopAttributes({ family, nexthops }: Route): readonly Attribute[] {

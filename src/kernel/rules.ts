@@ -115,7 +115,7 @@ export function addRuleRequest(rule: RuleArguments): KernelRequest {
   return {
     type: RTM_NEWRULE,
     flags: NLM_F_CREATE | NLM_F_EXCL,
-    body: encodeRule(rule, [[FRA_PROTOCOL, Uint8Array.of(rule.protocol)]]),
+    body: encodeRule(rule, rule.protocol),
   };
 }
 
@@ -124,10 +124,10 @@ export function addRuleRequest(rule: RuleArguments): KernelRequest {
  * message names (fib_nl_delrule), so that of two rules of one priority and table the one with more selectors may match as well.
  */
 export function removeRuleRequest(rule: RuleArguments): KernelRequest {
-  return { type: RTM_DELRULE, flags: 0, body: encodeRule(rule, []) };
+  return { type: RTM_DELRULE, flags: 0, body: encodeRule(rule, null) };
 }
 
-function encodeRule(rule: RuleArguments, extra: readonly Attribute[]): Uint8Array {
+function encodeRule(rule: RuleArguments, protocol: number | null): Uint8Array {
   const source = rule.source === null ? null : splitCidr(rule.source);
   const table = rule.table <= RT_TABLE_MAX_IN_HEADER ? rule.table : RT_TABLE_UNSPEC;
   const bytes = [addressFamily(rule.family), 0, source?.prefixLength ?? 0, 0, table, 0, 0, FR_ACT_TO_TBL];
@@ -138,5 +138,6 @@ function encodeRule(rule: RuleArguments, extra: readonly Attribute[]): Uint8Arra
   if (source !== null) attributes.push([FRA_SRC, ipToBytes(source.address)]);
   if (rule.outputInterface !== null) attributes.push([FRA_OIFNAME, encodeText(rule.outputInterface)]);
   if (rule.mark !== null) attributes.push([FRA_FWMARK, rule.mark.value], [FRA_FWMASK, rule.mark.mask]);
-  return encodeBody(encodeFixed(bytes, 0), [...attributes, ...extra]);
+  if (protocol !== null) attributes.push([FRA_PROTOCOL, Uint8Array.of(protocol)]);
+  return encodeBody(encodeFixed(bytes, 0), attributes);
 }

@@ -3,14 +3,16 @@
  * only its raw layer.
  *
  * - One exchange at a time: the kernel refuses a second dump on a socket while one is under way (EBUSY). Callers need not know.
- * - Answers are matched by sequence number, so what comes late from an exchange that was given up is ignored.
+ * - Answers are matched by sequence number, so what comes late from an exchange that was given up is ignored. A dump that is asked for
+ *   again has the number that it had, so that the same objects are the same bytes (dump.ts); no number outlives an exchange that was given up.
  * - The event loop is kept alive only while an answer is awaited.
  */
 import { constants, endianness } from 'node:os';
 import { RawNetlinkSocket } from 'netlink/dist/raw.js';
 import { AgentError, errorMessage } from '../errors.ts';
-import { answersIn, encodeDatagram, SEND_BYTES, splitBatches } from './batches.ts';
-import { type KernelMessage, type KernelRequest, readS32, splitMessages } from './codec.ts';
+import { answersIn, SEND_BYTES, splitBatches } from './batches.ts';
+import { encodeDatagram, type KernelMessage, type KernelRequest, readS32, splitMessages } from './codec.ts';
+import { createQuestion, type Question, readAnswer } from './dump.ts';
 
 export type KernelAnswer = { readonly body: Uint8Array } | { readonly errno: number };
 
@@ -18,10 +20,11 @@ export interface Rtnetlink {
   /** What the kernel calls this socket: in the notification of a change, who made it. */
   readonly port: number;
   /**
-   * All objects of a kind: the bodies of the answers. Several dumps may be asked for at once.
+   * All objects of a kind: the bodies of the answers, the very same list when the kernel has said the very same. Several dumps may
+   * be asked for at once.
    * Throws AgentError `answer-lost` (an error of the kernel, no consistent answer, no answer in time).
    */
-  dump(messageType: number, body: Uint8Array): Promise<Uint8Array[]>;
+  dump(messageType: number, body: Uint8Array): Promise<readonly Uint8Array[]>;
   /**
    * Makes the changes in their order, each whether or not those before it failed; answers an errno for each, 0 for done.
    * Throws AgentError `answer-lost`: then what was done is unknown.
@@ -37,11 +40,7 @@ export interface Rtnetlink {
 const NETLINK_ROUTE = 0;
 const NETLINK_NETFILTER = 12;
 const NLMSG_ERROR = 2;
-const NLMSG_DONE = 3;
 const NLM_F_ACK = 0x04;
-/** In an answer: the objects changed while they were listed. */
-const NLM_F_DUMP_INTR = 0x10;
-const NLM_F_DUMP = 0x300;
 
 /** The kernel makes the datagrams of a list as large as the reader's buffer, and never larger than this (netlink_recvmsg). */
 const DATAGRAM_BYTES = 32 * 1024;
@@ -53,8 +52,8 @@ const ATTEMPTS = 8;
 
 /** An exchange that awaits answers. */
 interface Pending {
-  /** Returns true with the last answer. */
-  readonly take: (message: KernelMessage) => boolean;
+  /** Returns true with the last datagram of the answer. */
+  readonly take: (datagram: Uint8Array) => boolean;
   /** The kernel has dropped answers for want of memory. */
   readonly onOverrun: (error: Error) => void;
   readonly settle: (error?: AgentError) => void;
@@ -91,6 +90,7 @@ class RtnetlinkSocket implements Rtnetlink {
   readonly #batchRequests: number;
   #pending: Pending | null = null;
   #last: Promise<unknown> = Promise.resolve();
+  readonly #questions = new Map<string, Question>();
   #sequence = 0;
   #closed = false;
 
@@ -100,8 +100,7 @@ class RtnetlinkSocket implements Rtnetlink {
     this.#batchRequests = answersIn(socket.getRecvBufferSize());
     socket.unref();
     socket.on('message', (datagram, sender) => {
-      // A copy of what is there: the buffer has its full size, and a list is remembered.
-      if (sender.port === 0) this.#receive(new Uint8Array(datagram));
+      if (sender.port === 0) this.#receive(datagram);
     });
     socket.on('truncatedMessage', (_datagram, { truncated }) =>
       this.#fail(`an answer of ${truncated} bytes, where ${DATAGRAM_BYTES} were expected at most`),
@@ -112,10 +111,10 @@ class RtnetlinkSocket implements Rtnetlink {
     });
   }
 
-  dump(messageType: number, body: Uint8Array): Promise<Uint8Array[]> {
+  dump(messageType: number, body: Uint8Array): Promise<readonly Uint8Array[]> {
     return this.#alone(async () => {
       for (let attempt = 1; attempt <= ATTEMPTS; attempt += 1) {
-        const bodies = await this.#dumpOnce({ type: messageType, flags: NLM_F_DUMP, body });
+        const bodies = await this.#dumpOnce(messageType, body);
         if (bodies !== undefined) return bodies;
       }
       throw lost(`the objects of dump ${messageType} changed during each of ${ATTEMPTS} attempts`);
@@ -160,7 +159,7 @@ class RtnetlinkSocket implements Rtnetlink {
 
   async #askOnce(request: KernelRequest): Promise<KernelAnswer> {
     const answers: KernelAnswer[] = [];
-    await this.#exchange([request], ({ type, body }) => {
+    await this.#converse([request], ({ type, body }) => {
       answers.push(type === NLMSG_ERROR ? { errno: 0 - readS32(body) } : { body });
       return true;
     });
@@ -170,28 +169,25 @@ class RtnetlinkSocket implements Rtnetlink {
   }
 
   /** undefined when the objects changed meanwhile. */
-  async #dumpOnce(request: KernelRequest): Promise<Uint8Array[] | undefined> {
-    const bodies: Uint8Array[] = [];
-    const outcome = { isInterrupted: false, errno: 0 };
-    const take = ({ type, flags, body }: KernelMessage): boolean => {
-      outcome.isInterrupted ||= (flags & NLM_F_DUMP_INTR) !== 0;
-      if (type === NLMSG_ERROR || type === NLMSG_DONE) {
-        outcome.errno = body.length === 0 ? 0 : 0 - readS32(body);
-        return true;
-      }
-      bodies.push(body);
-      return false;
-    };
-    // Read to its end: the kernel refuses another dump before.
-    const onOverrun = (): void => {
-      outcome.isInterrupted = true;
-    };
-    await this.#exchange([request], take, onOverrun);
-    const { isInterrupted, errno } = outcome;
+  async #dumpOnce(messageType: number, body: Uint8Array): Promise<readonly Uint8Array[] | undefined> {
+    const question = this.#questionOf(messageType, body);
+    const reader = readAnswer(question);
+    await this.#exchange(question.datagram, reader.take, reader.overrun);
+    const { errno, bodies } = reader.end();
     // A kernel without a family (ipv6.disable=1) has no objects of it.
     if (errno === constants.errno.EAFNOSUPPORT || errno === constants.errno.EOPNOTSUPP) return [];
-    if (errno !== 0) throw lost(`dump ${request.type} failed with errno ${errno}`);
-    return isInterrupted ? undefined : bodies;
+    if (errno !== 0) throw lost(`dump ${messageType} failed with errno ${errno}`);
+    return bodies;
+  }
+
+  /** With the number and the answer that it had last. */
+  #questionOf(messageType: number, body: Uint8Array): Question {
+    const key = `${messageType} ${body.join(' ')}`;
+    const known = this.#questions.get(key);
+    if (known !== undefined) return known;
+    const question = createQuestion(messageType, body, this.#takeSequence(1));
+    this.#questions.set(key, question);
+    return question;
   }
 
   /** The last request alone asks for an acknowledgement: the kernel answers every failure anyway, and works in order. */
@@ -201,7 +197,7 @@ class RtnetlinkSocket implements Rtnetlink {
     const requests = batch.map((request, index) =>
       index === last ? { ...request, flags: request.flags | NLM_F_ACK } : request,
     );
-    await this.#exchange(requests, ({ type, body }, index) => {
+    await this.#converse(requests, ({ type, body }, index) => {
       if (type !== NLMSG_ERROR) return false;
       errnos[index] = 0 - readS32(body);
       return index === last;
@@ -210,21 +206,37 @@ class RtnetlinkSocket implements Rtnetlink {
   }
 
   /** Sends the requests and hands every answer to `take`, with the index of its request, until that returns true. */
-  #exchange(
+  #converse(
     requests: readonly KernelRequest[],
     take: (message: KernelMessage, index: number) => boolean,
+  ): Promise<void> {
+    const first = this.#takeSequence(requests.length);
+    return this.#exchange(encodeDatagram(requests, first), (datagram) =>
+      splitMessages(datagram).some((message) => {
+        const index = (message.sequence - first) >>> 0;
+        return index < requests.length && take(message, index);
+      }),
+    );
+  }
+
+  /** The first of so many. */
+  #takeSequence(count: number): number {
+    const first = this.#sequence;
+    this.#sequence = (first + count) >>> 0;
+    return first;
+  }
+
+  /** Sends a datagram and hands every one that comes to `take`, until that returns true. */
+  #exchange(
+    datagram: Buffer,
+    take: Pending['take'],
     onOverrun = (error: Error): void => this.#fail(error.message, error),
   ): Promise<void> {
     if (this.#closed) return Promise.reject(lost('the socket is closed'));
-    const first = this.#sequence;
-    this.#sequence = (first + requests.length) >>> 0;
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => this.#checkProgress(timer), ANSWER_DEADLINE_MS);
       this.#pending = {
-        take: (message) => {
-          const index = (message.sequence - first) >>> 0;
-          return index < requests.length && take(message, index);
-        },
+        take,
         onOverrun,
         settle: (error) => {
           clearTimeout(timer);
@@ -235,7 +247,7 @@ class RtnetlinkSocket implements Rtnetlink {
         },
         answers: 0,
       };
-      this.#send(encodeDatagram(requests, first));
+      this.#send(datagram);
     });
   }
 
@@ -255,9 +267,7 @@ class RtnetlinkSocket implements Rtnetlink {
     if (pending === null) return;
     pending.answers += 1;
     try {
-      for (const message of splitMessages(datagram)) {
-        if (pending.take(message)) return pending.settle();
-      }
+      if (pending.take(datagram)) pending.settle();
     } catch (cause) {
       this.#fail(errorMessage(cause), cause);
     }
@@ -278,6 +288,7 @@ class RtnetlinkSocket implements Rtnetlink {
   }
 
   #fail(problem: string, cause?: unknown): void {
+    this.#questions.clear();
     this.#pending?.settle(lost(problem, cause));
   }
 }

@@ -1,5 +1,6 @@
 /** The distribution's files of an interface: which there are, and whose they are. */
 import type { HostFile } from './host.ts';
+import { oncePer } from './memo.ts';
 import { type IfName, parseIfName } from './net.ts';
 
 export const NETWORK_SCRIPTS = '/etc/sysconfig/network-scripts';
@@ -100,11 +101,11 @@ export interface FileSubject {
 }
 
 /** Whom an ifcfg file or a keyfile says it is about; never written anywhere. */
-export function subjectOf(file: HostFile): FileSubject {
+export const subjectOf = oncePer((file: HostFile): FileSubject => {
   if (!isProfile(file.path)) return { ifname: undefined, mac: undefined };
   const [ifname, mac] = isKeyfile(file.path) ? ['interface-name', 'mac-address'] : ['DEVICE', 'HWADDR'];
   return { ifname: valueOf(file, ifname), mac: valueOf(file, mac)?.toLowerCase() };
-}
+});
 
 /** The value of an assignment in a file, quoted or not. */
 export function valueOf(file: HostFile, key: string): string | undefined {

@@ -140,7 +140,10 @@ export function networkFromBytes(bytes: Uint8Array, prefixLength: number): Cidr 
 }
 
 function withoutHostBits(bytes: Uint8Array, prefixLength: number): Uint8Array {
-  return bytes.map((byte, index) => byte & (0xff00 >> Math.min(8, Math.max(0, prefixLength - 8 * index))));
+  const network = new Uint8Array(bytes);
+  for (let index = prefixLength >> 3; index < bytes.length; index += 1)
+    network[index] = (bytes[index] ?? 0) & (0xff00 >> Math.max(0, prefixLength - 8 * index));
+  return network;
 }
 
 /** The network of one single address: `10.0.1.4/32`. */

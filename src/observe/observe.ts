@@ -60,10 +60,8 @@ export async function observe({
   const distribution = bySight(memo, 'distribution', observeDistribution(paths));
   const containerNetwork = observeContainerNetwork(paths);
   const allSysctls = bySight(memo, 'sysctls', readAllSysctls());
-  const [links, routes, rules, marks] = await Promise.all([
-    observeLinks(rtnetlink, paths, memo),
-    dumpRoutes(rtnetlink),
-    dumpRules(rtnetlink),
+  const [{ links, routes, rules }, marks] = await Promise.all([
+    observeKernel({ rtnetlink, paths, memo }),
     wantsMarks || found.hasMarks ? observeMarks() : NO_MARKS,
   ]);
   const parts = [links, routes, rules, marks, files, distribution, containerNetwork, allSysctls, state];
@@ -79,6 +77,20 @@ export async function observe({
     state,
   }));
   return { at, stateIdentity, host, rejectedState: rejected, parkedState: parked, trial: readTrial(paths) };
+}
+
+/** What the kernel alone tells, and what a run changes there: whether it took everything. */
+export async function observeKernel({
+  rtnetlink,
+  paths,
+  memo,
+}: Pick<Observer, 'rtnetlink' | 'paths' | 'memo'>): Promise<Pick<HostState, 'links' | 'routes' | 'rules'>> {
+  const [links, routes, rules] = await Promise.all([
+    observeLinks(rtnetlink, paths, memo),
+    dumpRoutes(rtnetlink),
+    dumpRules(rtnetlink),
+  ]);
+  return { links, routes, rules };
 }
 
 /** A state that is good is good as long as it is the same file; anything else may heal. */

@@ -36,6 +36,7 @@ export function removeAddresses(
 /** On the link, owned by us, wanted by nobody. */
 function staleAddresses(desired: DesiredInterface, link: Link, host: HostState): readonly InterfaceAddress[] {
   const owned = new Set((host.state.nics[desired.mac]?.addresses ?? []).map(formatInterfaceAddress));
+  if (owned.size === 0) return [];
   const wanted = new Set(desired.addresses.map(formatInterfaceAddress));
   return link.addresses.filter((entry) => {
     const text = formatInterfaceAddress(entry);

@@ -84,15 +84,13 @@ export function addRules(
 ): readonly Step[] {
   return (wanted.get(desired) ?? [])
     .filter(({ place }) => !present.has(place))
-    .map(({ rule: { reason, ...rule } }) =>
-      makeStep('add-rule', desired, { ...rule, protocol }, `${reason}, missing`),
-    );
+    .map(({ rule }) => makeStep('add-rule', desired, args(rule, protocol), `${rule.reason}, missing`));
 }
 
 /** Rules of another table for what this NIC has now: deleted before ours is added, since the lower slot would win. */
 export function removeMovedRules(desired: DesiredInterface, { movedTo }: RuleIndex): readonly Step[] {
   return (movedTo.get(desired.mac) ?? []).map(({ rule }) =>
-    makeStep('remove-rule', desired, args(rule), `moves to table ${desired.table}`),
+    makeStep('remove-rule', desired, args(rule, rule.protocol), `moves to table ${desired.table}`),
   );
 }
 
@@ -117,7 +115,7 @@ export function removeRules(
     const source = present.source?.split('/')[0] ?? '';
     const withdrawal = isTableGone || (owned.has(source) && !wanted.has(source));
     const reason = withdrawal ? 'its address is not listed any more' : 'nothing needs it';
-    steps.push(makeStep('remove-rule', desired, args(present), reason, withdrawal));
+    steps.push(makeStep('remove-rule', desired, args(present, present.protocol), reason, withdrawal));
   }
   return steps;
 }
@@ -131,6 +129,7 @@ function ruleKey(rule: Pick<Rule, 'family' | 'source' | 'outputInterface' | 'mar
   return `${rule.family} ${rule.source ?? ''} ${rule.outputInterface ?? ''} ${mark}`;
 }
 
-function args({ foreign: _, ...rule }: Rule): RuleArguments {
-  return rule;
+function args(rule: DesiredRule | Rule, protocol: number): RuleArguments {
+  const { family, priority, table, source, outputInterface, mark } = rule;
+  return { family, priority, table, source, outputInterface, mark, protocol };
 }

@@ -6,7 +6,7 @@ import { errorMessage } from '../errors.ts';
 import type { NicProblem } from '../model/desired.ts';
 import type { MacAddress } from '../model/net.ts';
 import type { KernelStep, Step } from '../model/plan.ts';
-import { observe } from '../observe/observe.ts';
+import { observe, observeKernel } from '../observe/observe.ts';
 import { verify } from '../plan/verify.ts';
 import { hasJournal, readJournal, writeJournal } from '../system/journal.ts';
 import { planOptions, type View } from './look.ts';
@@ -112,13 +112,15 @@ function refused({ mac, failure, refused: step }: Applied): NicProblem | null {
 
 async function verifyDone(
   { observer, config }: Reconciler,
-  { desired }: View,
+  { desired, host: before }: View,
   applied: readonly Applied[],
 ): Promise<readonly NicProblem[]> {
   const done = applied.flatMap((entry) => entry.done);
-  if (done.length === 0) return [];
-  const { host } = await observe(observer);
-  return verify({ host, desired, done }, planOptions(config));
+  const looking = done.length === 0 ? Promise.resolve(null) : observeKernel(observer);
+  // Whatever the look says: when it is over no file is under way any more.
+  await Promise.allSettled([looking, ...applied.map(({ prepared }) => prepared)]);
+  const now = await looking;
+  return now === null ? [] : verify({ host: { ...before, ...now }, desired, done }, planOptions(config));
 }
 
 /** A link that goes takes its objects along: what the kernel refuses or does not show meanwhile is no error of anybody. */

@@ -24,9 +24,14 @@ export function divide(
   { plan, host }: View,
 ): Division {
   const lapsed = trigger === 'command' ? [] : lapsedSteps(host.state, configDigest, plan.steps);
-  const others = plan.steps.filter((step) => !lapsed.includes(step));
-  const isDue = (step: Step): boolean => (isConfirmed || !step.withdrawal) && !memory.isFought(step);
-  return { due: others.filter(isDue), held: others.filter((step) => !isDue(step)), lapsed };
+  const due: Step[] = [];
+  const held: Step[] = [];
+  for (const step of plan.steps) {
+    if (lapsed.includes(step)) continue;
+    const isDue = (isConfirmed || !step.withdrawal) && !memory.isFought(step);
+    (isDue ? due : held).push(step);
+  }
+  return { due, held, lapsed };
 }
 
 /** What is still left undone after this run. */

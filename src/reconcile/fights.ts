@@ -43,6 +43,8 @@ export interface Fights {
 /** All times in milliseconds of a monotonic clock. */
 export function createFights(): Fights {
   const fights = new Map<string, Fight>();
+  /** Nothing is paused for longer. As a rule nobody fights, and no step needs to be put into words to know that. */
+  let latestPause = 0;
   const paused = (now: number): readonly Fight[] =>
     [...fights.values()].filter(({ pausedUntil }) => pausedUntil > now);
   return {
@@ -53,6 +55,7 @@ export function createFights(): Fights {
         const before = fights.get(key);
         const times = before !== undefined && isSame(before.step, step) ? before.times + 1 : 1;
         const pausedUntil = now + pauseAfter(step, times);
+        latestPause = Math.max(latestPause, pausedUntil);
         fights.set(key, { step, times, doneAt: now, pausedUntil, isLeft: false });
         return times === limitOf(step) + 1;
       });
@@ -62,6 +65,7 @@ export function createFights(): Fights {
       for (const [key, fight] of fights) fights.set(key, { ...fight, isLeft: undone.has(key) });
     },
     isPaused: (step, now) => {
+      if (now >= latestPause) return false;
       const fight = fights.get(keyOf(step));
       return fight !== undefined && isSame(fight.step, step) && fight.pausedUntil > now;
     },

@@ -175,11 +175,12 @@ async function changeAndRemember(
     : await look(reconciler, fetchedOf(seen), selection, overdue);
   if (waitsForAnother(readTrial(paths), request) || (view.isClone && !isConfirmed)) return standStill(view);
   const remembrance = await beginRemembering(paths, view.rejectedState, reconciler.log);
-  removeLeftovers(strayTemporaries(paths));
   const { due: steps, held, lapsed } = divide(reconciler, trigger, { isConfirmed }, view);
   const confirmBy = await beginTrial(request.trial, paths, view.host, steps);
   await writeIntent(remembrance, view, steps, at);
   const verdict = await carryOut(reconciler, view, steps);
+  // Not before: the NIC is waited for, and what a killed run has left is in nobody's way.
+  removeLeftovers(strayTemporaries(paths));
   const { problems, done, failedMacs, isForbidden, hasMarks } = verdict;
   const isNothingDone = failedMacs.size > 0 && done.length === 0;
   const result = {

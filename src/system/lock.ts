@@ -20,6 +20,9 @@ const LOCK_TIMEOUT_MS = 10_000;
 const POLL_MS = 20;
 const FOLDER_MODE = 0o755;
 
+/** Asked for once: as long as a process lives it is the same, and the kernel takes its time to put it together. */
+let ourselves: Holder | undefined;
+
 interface Holder {
   readonly pid: number;
   /** Field 22 of /proc/PID/stat: a pid alone may have been given to another process. */
@@ -138,9 +141,9 @@ function readIfThere(file: string): string | undefined {
 
 /** `.lock.PID.START.UUID`: the file that becomes the lock. Its name says whose it is before its content does. */
 function makeClaim(file: string): string {
-  const self = describeProcess(process.pid);
-  const claim = `${claimPrefix(file)}${process.pid}.${self?.startTime}.${randomUUID()}`;
-  writeFileSync(claim, JSON.stringify(self), { mode: 0o600, flag: 'wx' });
+  ourselves ??= describeProcess(process.pid);
+  const claim = `${claimPrefix(file)}${process.pid}.${ourselves?.startTime}.${randomUUID()}`;
+  writeFileSync(claim, JSON.stringify(ourselves), { mode: 0o600, flag: 'wx' });
   return claim;
 }
 

@@ -598,6 +598,25 @@ describe('a socket', () => {
     expect(await rtnetlink.dump(RTM_GETRULE, question)).toEqual([]);
   });
 
+  test('has the very same list of what has not changed, until an exchange is given up: its numbers may come late', async () => {
+    const RTM_GETRULE = 34;
+    const question = new Uint8Array(12);
+    question[0] = 2;
+    const own = openRtnetlink();
+    const first = await own.dump(RTM_GETRULE, question);
+    expect(first.length).toBeGreaterThan(0);
+    expect(await own.dump(RTM_GETRULE, question)).toBe(first);
+    await change(addRuleRequest(rule({ outputInterface: 'k0' })));
+    const longer = await own.dump(RTM_GETRULE, question);
+    expect(longer).toHaveLength(first.length + 1);
+    const tooLong = { type: RTM_GETRULE, flags: 0, body: new Uint8Array(8 * 1024 * 1024) };
+    await expect(own.transact([tooLong])).rejects.toMatchObject({ code: 'answer-lost' });
+    const again = await own.dump(RTM_GETRULE, question);
+    expect(again).toEqual(longer);
+    expect(again).not.toBe(longer);
+    own.close();
+  });
+
   test('that is closed refuses, what is under way and what comes', async () => {
     const closing = openRtnetlink();
     const underWay = closing.transact([addRuleRequest(rule({ outputInterface: 'k0' }))]);

@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { parseIfcfg } from '../../../src/desired/ifcfg.ts';
 import { renderFiles } from '../../../src/desired/render.ts';
+import { parseRouteFile, parseRuleFile } from '../../../src/desired/routing-files.ts';
 import { BACKENDS, type Backend } from '../../../src/model/config.ts';
 import { FILE_KINDS, type FileKind } from '../../../src/model/files.ts';
 import {
@@ -93,6 +94,11 @@ describe('rendering', () => {
         expect(parseIfcfg(fileOf('ifcfg', text))).toEqual({
           value: { ifname, mac, mtu, addresses, rules: null },
         });
+        // The parser of a changed file knows every line of an unchanged one.
+        for (const { path, content } of filesOf(text)) {
+          const parse = /\/route6?-/.test(path) ? parseRouteFile : parseRuleFile;
+          if (!path.includes('/ifcfg-')) expect(parse(content)).not.toHaveProperty('problem');
+        }
       }),
     );
   });
@@ -161,6 +167,23 @@ describe('a template of the operator', () => {
     const twice = changing('keyfile', (text) => text.replace(/^(address1=.*)$/m, '$1\n$1'));
     expect(render(DUAL_STACK, twice, 'networkmanager-keyfile')).toEqual({
       problem: 'rendering template keyfile.eta for eth1: ipv4.address1 is set twice',
+    });
+  });
+
+  test('that writes the keys of a keyfile out, without its sections, is refused', () => {
+    const flat = changing('keyfile', (text) => {
+      let section = '';
+      const lines = text.trimEnd().split('\n');
+      return `${lines
+        .flatMap((line) => {
+          section = /^\[(.+)\]$/.exec(line)?.[1] ?? section;
+          return line.startsWith('[') ? [] : [line.includes('=') ? `${section}.${line}` : line];
+        })
+        .join('\n')}\n`;
+    });
+    const rendered = render(DUAL_STACK, flat, 'networkmanager-keyfile');
+    expect(rendered).toEqual({
+      problem: 'rendering template keyfile.eta for eth1: not an assignment: connection.id=eni-agent-eth1',
     });
   });
 

@@ -46,6 +46,23 @@ test.each([
   expect(first).toEqual([{ value: 1 }, { value: 2 }]);
 });
 
+test('what moved because one came or went in front of it is the very same object', () => {
+  const one = socket();
+  const [first, second] = decodeAll(one, 'kind', bodies([1, 1], [2, 1]), decode);
+  const longer = decodeAll(one, 'kind', bodies([3], [1, 1], [2, 1]), decode);
+  expect([longer[1] === first, longer[2] === second]).toEqual([true, true]);
+  const shorter = decodeAll(one, 'kind', bodies([2, 1]), decode);
+  expect(shorter[0]).toBe(second);
+});
+
+test('the very same bodies are not even compared', () => {
+  const one = socket();
+  const list = bodies([1, 1], [2, 1]);
+  const first = decodeAll(one, 'kind', list, decode);
+  list[0]?.fill(9);
+  expect(decodeAll(one, 'kind', list, decode)).toBe(first);
+});
+
 test('kinds and sockets have nothing to do with each other', () => {
   const one = socket();
   const ofKind = decodeAll(one, 'kind', bodies([1]), decode);
