@@ -182,7 +182,7 @@ class RtnetlinkSocket implements Rtnetlink {
 
   /** With the number and the answer that it had last. */
   #questionOf(messageType: number, body: Uint8Array): Question {
-    const key = `${messageType} ${body.join(' ')}`;
+    const key = `${messageType} ${Buffer.from(body.buffer, body.byteOffset, body.length).toString('latin1')}`;
     const known = this.#questions.get(key);
     if (known !== undefined) return known;
     const question = createQuestion(messageType, body, this.#takeSequence(1));

@@ -105,8 +105,7 @@ function exchange(sender: Sender, url: URL, deadline: number): Promise<Exchange>
   return new Promise((resolve) => {
     const { agent, way } = sender;
     const localAddress = way.source();
-    const from = localAddress === undefined ? {} : { localAddress };
-    const request = send(url, { agent: agent(), ...from, headers: { 'user-agent': 'eni-agent' } });
+    const request = ask(url, agent(), localAddress);
     const settle = (result: Exchange) => {
       clearTimeout(timer);
       sender.underWay.delete(cancel);
@@ -139,6 +138,19 @@ function exchange(sender: Sender, url: URL, deadline: number): Promise<Exchange>
       };
       collectAnswer(response, (answer) => (response.complete ? void conclude(answer) : abandon(answer)));
     });
+  });
+}
+
+function ask(url: URL, agent: Agent, localAddress: string | undefined): ClientRequest {
+  return send({
+    // Of an IPv6 address without its brackets.
+    host: url.hostname.replace(/^\[|]$/g, ''),
+    port: url.port,
+    path: `${url.pathname}${url.search}`,
+    agent,
+    localAddress,
+    // As a list they are sent as they are: a tenth of what a request costs.
+    headers: ['Host', url.host, 'User-Agent', 'eni-agent'],
   });
 }
 

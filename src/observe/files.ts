@@ -30,18 +30,17 @@ export function observeFiles(paths: Paths, memo: Memo = NO_MEMO): ObservedFiles 
 }
 
 function filesIn(folder: string, paths: Paths, memo: Memo): readonly HostFile[] {
-  const names = readdirSync(paths.below(folder));
-  return names
-    .map((name) => `${folder}/${name}`)
-    .filter(isInterfaceFile)
+  const directory = paths.below(folder);
+  return readdirSync(directory)
+    .filter((name) => isInterfaceFile(`${folder}/${name}`))
     .toSorted()
-    .map((path) => readHostFile(path, paths, memo))
+    .map((name) => readHostFile(`${folder}/${name}`, `${directory}/${name}`, memo))
     .filter((file) => file !== undefined);
 }
 
-function readHostFile(path: string, paths: Paths, memo: Memo): HostFile | undefined {
+/** `path`: as the contract knows it; `file`: where it is. */
+function readHostFile(path: string, file: string, memo: Memo): HostFile | undefined {
   try {
-    const file = paths.below(path);
     return memo.of(path, [versionOf(file)], () => ({
       path,
       content: readRegularFile(file, MAXIMUM_BYTES) ?? '',

@@ -21,8 +21,6 @@ interface Fight {
   readonly times: number;
   readonly doneAt: number;
   readonly pausedUntil: number;
-  /** The last run found it undone, and left it so. */
-  readonly isLeft: boolean;
 }
 
 export interface Fights {
@@ -45,24 +43,26 @@ export function createFights(): Fights {
   const fights = new Map<string, Fight>();
   /** Nothing is paused for longer. As a rule nobody fights, and no step needs to be put into words to know that. */
   let latestPause = 0;
-  const paused = (now: number): readonly Fight[] =>
-    [...fights.values()].filter(({ pausedUntil }) => pausedUntil > now);
+  let sweepAt = 0;
+  /** What the last run found undone, and left so. */
+  let undone: ReadonlySet<string> = new Set();
+  const paused = (now: number): readonly (readonly [key: string, Fight])[] =>
+    now >= latestPause ? [] : [...fights].filter(([, { pausedUntil }]) => pausedUntil > now);
   return {
     done: (steps, now) => {
+      if (steps.length === 0 && now < sweepAt) return [];
       for (const [key, fight] of fights) if (isOver(fight, now)) fights.delete(key);
+      sweepAt = now + QUIET_MS;
       return steps.filter((step) => {
         const key = keyOf(step);
-        const before = fights.get(key);
-        const times = before !== undefined && isSame(before.step, step) ? before.times + 1 : 1;
-        const pausedUntil = now + pauseAfter(step, times);
-        latestPause = Math.max(latestPause, pausedUntil);
-        fights.set(key, { step, times, doneAt: now, pausedUntil, isLeft: false });
-        return times === limitOf(step) + 1;
+        const fight = goOn(fights.get(key), step, now);
+        latestPause = Math.max(latestPause, fight.pausedUntil);
+        fights.set(key, fight);
+        return fight.times === limitOf(step) + 1;
       });
     },
     left: (held) => {
-      const undone = new Set(held.map(keyOf));
-      for (const [key, fight] of fights) fights.set(key, { ...fight, isLeft: undone.has(key) });
+      undone = new Set(held.map(keyOf));
     },
     isPaused: (step, now) => {
       if (now >= latestPause) return false;
@@ -70,15 +70,22 @@ export function createFights(): Fights {
       return fight !== undefined && isSame(fight.step, step) && fight.pausedUntil > now;
     },
     reasons: (now) => {
-      const told = paused(now).filter(({ pausedUntil, isLeft }) => Number.isFinite(pausedUntil) || isLeft);
-      return new Map(told.map((fight) => [fight.step.mac, reasonOf(fight, now)]));
+      const told = paused(now).filter(
+        ([key, { pausedUntil }]) => Number.isFinite(pausedUntil) || undone.has(key),
+      );
+      return new Map(told.map(([, fight]) => [fight.step.mac, reasonOf(fight, now)]));
     },
     nextDelay: (now) => {
-      const waits = paused(now).map(({ pausedUntil }) => pausedUntil - now);
+      const waits = paused(now).map(([, { pausedUntil }]) => pausedUntil - now);
       return waits.length === 0 ? null : Math.min(...waits);
     },
     forget: () => fights.clear(),
   };
+}
+
+function goOn(before: Fight | undefined, step: Step, now: number): Fight {
+  const times = before !== undefined && isSame(before.step, step) ? before.times + 1 : 1;
+  return { step, times, doneAt: now, pausedUntil: now + pauseAfter(step, times) };
 }
 
 function keyOf(step: Step): string {

@@ -54,6 +54,28 @@ async function sayRaw(...answers: string[]) {
   return { url, close: () => listener.close() };
 }
 
+test('a request names the host as the URL has it, also an IPv6 address', async () => {
+  const heard: string[] = [];
+  const listener = net.createServer((socket) =>
+    socket.once('data', (bytes) => {
+      heard.push(...bytes.toString('latin1').split('\r\n'));
+      socket.end('HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok');
+    }),
+  );
+  onTestFinished(() => void listener.close());
+  await new Promise<void>((resolve) => listener.listen(0, '::1', resolve));
+  const host = `[::1]:${(listener.address() as AddressInfo).port}`;
+  expect(await client.get(new URL(`http://${host}/a/b?c`), far())).toEqual({ kind: 'body', body: 'ok' });
+  expect(heard).toEqual([
+    'GET /a/b?c HTTP/1.1',
+    `Host: ${host}`,
+    'User-Agent: eni-agent',
+    'Connection: keep-alive',
+    '',
+    '',
+  ]);
+});
+
 describe('the way', () => {
   const asked: string[] = [];
   const way: PrimaryWay = {
