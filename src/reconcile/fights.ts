@@ -61,9 +61,7 @@ export function createFights(): Fights {
         return fight.times === limitOf(step) + 1;
       });
     },
-    left: (held) => {
-      undone = new Set(held.map(keyOf));
-    },
+    left: (held) => void (undone = new Set(held.map(keyOf))),
     isPaused: (step, now) => {
       if (now >= latestPause) return false;
       const fight = fights.get(keyOf(step));
