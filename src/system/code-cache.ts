@@ -85,15 +85,18 @@ function readCache(file: string): Buffer | undefined {
   }
 }
 
-let space = Buffer.alloc(0);
+/** Until V8 collects: a start is over by then. */
+let space = new WeakRef(Buffer.alloc(0));
 
 /** Good until the next one is read. The kernel takes longer to find a start new memory than to copy a cache into it. */
 function readAgain(file: string): Buffer {
   const descriptor = openSync(file, 'r');
   try {
     const { size } = fstatSync(descriptor);
-    if (size > space.length) space = Buffer.allocUnsafeSlow(size);
-    return space.subarray(0, readSync(descriptor, space, 0, size, 0));
+    const before = space.deref();
+    const memory = before !== undefined && size <= before.length ? before : Buffer.allocUnsafeSlow(size);
+    space = new WeakRef(memory);
+    return memory.subarray(0, readSync(descriptor, memory, 0, size, 0));
   } finally {
     closeSync(descriptor);
   }
