@@ -89,7 +89,7 @@ function longestDetached(host: HostState, chosen: ReadonlySet<number>): number |
     (nic): nic is NicState & { detachedAt: string } =>
       nic.detachedAt !== null && !chosen.has(nic.slot) && nic.slot !== PRIMARY_SLOT,
   );
-  return detached.toSorted((a, b) => a.detachedAt.localeCompare(b.detachedAt))[0]?.slot;
+  return detached.toSorted((a, b) => (a.detachedAt < b.detachedAt ? -1 : 1))[0]?.slot;
 }
 
 /** What somebody else has in this slot's table or at its priority, in words; null when nothing. */
