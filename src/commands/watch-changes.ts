@@ -57,17 +57,18 @@ export function describeRun({ trigger, outcome, steps, durationMs }: NonNullable
 
 function nicChanges(before: NicReport | undefined, after: NicReport): readonly Change[] {
   const name = nameOf(after);
-  if (before === undefined) return [changeOf(after, `${name} is here: ${stateOf(after)}`)];
+  if (before === undefined)
+    return [changeOf(after, `${name} is here: ${stateOf(after)}`), ...addressChanges([], after)];
   const changes: Change[] = [];
   if (after.name !== before.name) changes.push(changeOf(after, `${name} was ${nameOf(before)}`));
   if (after.state !== before.state || after.reason !== before.reason)
     changes.push(changeOf(after, `${name} is ${stateOf(after)}, was ${before.state}`));
-  return [...changes, ...addressChanges(before, after)];
+  return [...changes, ...addressChanges(before.addresses, after)];
 }
 
 /** What became of many is one change. */
-function addressChanges(before: NicReport, after: NicReport): readonly Change[] {
-  const known = new Map(before.addresses.map((entry) => [entry.address, entry]));
+function addressChanges(before: NicReport['addresses'], after: NicReport): readonly Change[] {
+  const known = new Map(before.map((entry) => [entry.address, entry]));
   const left = new Set(known.keys());
   const became = new Map<string, string[]>();
   const note = (address: string, what: string): void =>

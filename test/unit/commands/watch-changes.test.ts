@@ -52,12 +52,21 @@ describe('of the VM:', () => {
 
 describe('of a NIC:', () => {
   test('it comes and goes', () => {
-    const eth2 = nicReport(2, { state: 'pending', reason: 'udev is waited for' });
+    const eth2 = nicReport(2, { state: 'pending', reason: 'udev is waited for', addresses: [] });
     const more = reportOf([ETH1, eth2]);
     expect(changesBetween(QUIET, more)).toEqual([
       { mac: eth2.mac, addresses: [], text: 'eth2 is here: pending (udev is waited for)' },
     ]);
     expect(changesBetween(more, QUIET)).toEqual([{ mac: eth2.mac, addresses: [], text: 'eth2 is gone' }]);
+  });
+
+  test('one that comes with its addresses is told with them', () => {
+    const eth2 = nicReport(2, { addresses: ETH1.addresses });
+    const names = ETH1.addresses.map(({ address }) => address).join(', ');
+    expect(texts(QUIET, reportOf([ETH1, eth2]))).toEqual([
+      'eth2 is here: in-sync',
+      `eth2 ${names}: configured`,
+    ]);
   });
 
   test('its name and its state; without a link it goes by its MAC', () => {
