@@ -15,11 +15,10 @@ import { answersIn, splitBatches } from '../src/kernel/batches.ts';
 import { encodeDatagram, type KernelRequest } from '../src/kernel/codec.ts';
 import { needsOnlink } from '../src/kernel/routes.ts';
 import { openRtnetlink } from '../src/kernel/socket.ts';
-import type { HostState } from '../src/model/host.ts';
 import { createMemo } from '../src/model/memo.ts';
 import type { KernelStep } from '../src/model/plan.ts';
 import type { Templates } from '../src/model/templates.ts';
-import { observe } from '../src/observe/observe.ts';
+import { observe, observeKernel } from '../src/observe/observe.ts';
 import { describeAction } from '../src/plan/describe.ts';
 import { planChanges } from '../src/plan/diff.ts';
 import { verify } from '../src/plan/verify.ts';
@@ -72,9 +71,6 @@ async function main([
       return eni(nic + 1, list.join(' '), gatewayOf(nic));
     }),
   );
-  const look = (): Promise<HostState> =>
-    observe({ rtnetlink, paths, wantsMarks: false, memo: createMemo() }).then(({ host }) => host);
-
   const times = new Map<Stage, number[]>();
   const note = (stage: Stage, ms: number): void => void times.set(stage, [...(times.get(stage) ?? []), ms]);
   let objects = 0;
@@ -85,7 +81,8 @@ async function main([
       at = performance.now();
       return at - before;
     };
-    const host = await look();
+    const observer = { rtnetlink, paths, wantsMarks: false, memo: createMemo() };
+    const { host } = await observe(observer);
     note('observe', lap());
     rendering.ms = 0;
     const desired = buildDesired({ metadata, host, config, templates });
@@ -102,7 +99,8 @@ async function main([
     const failure = applied.find((entry) => entry.failure !== null)?.failure;
     if (failure !== undefined && failure !== null) throw failure;
     const done = applied.flatMap((entry) => entry.done);
-    const [problem] = verify({ host: await look(), desired, done }, optionsOf(config));
+    const now = await observeKernel(observer);
+    const [problem] = verify({ host: { ...host, ...now }, desired, done }, optionsOf(config));
     note('verify', lap());
     if (problem !== undefined) throw new Error(problem.message);
     objects = done.length;

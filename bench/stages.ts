@@ -16,8 +16,9 @@ const NAMESPACE = 'bench-stages';
 const INSIDE = new URL('./stages-inside.ts', import.meta.url).pathname;
 const FLOOR = new URL('./floor.c', import.meta.url).pathname;
 const TEMPLATES = new URL('../templates/', import.meta.url).pathname;
-/** Of sizes with more NICs than that, where one repetition takes seconds. */
+/** By NICs: with fewer a repetition takes no time worth sparing, with more it takes seconds. */
 const LARGE = 64;
+const MANY = 21;
 const FEW = 3;
 
 /** NICs × IPs of each. */
@@ -45,13 +46,17 @@ export async function measureStages(): Promise<Stages> {
     const sizes: Sized[] = [];
     for (const size of SIZES.slice(0, sized(3, 4))) {
       const name = `${size.nics} × ${size.addresses}`;
-      const repeats = size.nics > LARGE ? FEW : REPEATS;
-      sizes.push({ name, times: await measure(size, repeats, { floor, folder }) });
+      sizes.push({ name, times: await measure(size, repeatsOf(size.nics), { floor, folder }) });
     }
     return { sizes, rows: sizes.flatMap(({ name, times }) => rowsOf(name, times)) };
   } finally {
     await rm(folder, { recursive: true });
   }
+}
+
+function repeatsOf(nics: number): number {
+  if (nics < LARGE) return MANY;
+  return nics > LARGE ? FEW : REPEATS;
 }
 
 /** '' where there is no compiler. */

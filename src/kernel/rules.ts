@@ -103,11 +103,12 @@ function isForeign(body: Uint8Array, attributes: Attributes): boolean {
     return true;
   // Somebody's who leaves no bit of the mark to others.
   if (markMask(attributes) === ALL_BITS) return true;
-  return attributes.types().some((type) => {
-    if (PLAIN_ATTRIBUTES.has(type)) return false;
+  for (const type of attributes.types()) {
+    if (PLAIN_ATTRIBUTES.has(type)) continue;
     const isSuppressor = type === FRA_SUPPRESS_PREFIXLEN || type === FRA_SUPPRESS_IFGROUP;
-    return !isSuppressor || attributes.u32(type) !== SUPPRESS_NOTHING;
-  });
+    if (!isSuppressor || attributes.u32(type) !== SUPPRESS_NOTHING) return true;
+  }
+  return false;
 }
 
 /** Kernels before 4.17 pass over the protocol; those before 4.9 take a rule a second time instead of saying EEXIST. */
