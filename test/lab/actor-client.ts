@@ -10,15 +10,15 @@ interface Waiting {
   readonly reject: (error: Error) => void;
 }
 
-/** One file, since a bundle starts three times as fast as a loader that strips types. Returns its path. */
+/** One file, since a bundle starts three times as fast as a loader that strips types, and a script faster than a module. Returns its path. */
 export async function bundleActor(folder: string): Promise<string> {
-  const outfile = `${folder}/actor.mjs`;
+  const outfile = `${folder}/actor.cjs`;
   await build({
     entryPoints: [new URL('./actor.ts', import.meta.url).pathname],
     outfile,
     bundle: true,
     platform: 'node',
-    format: 'esm',
+    format: 'cjs',
     target: 'node20',
     logLevel: 'error',
   });

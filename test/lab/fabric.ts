@@ -5,7 +5,7 @@
  */
 import { execa } from 'execa';
 import * as v from 'valibot';
-import { inNamespace, setUp } from './netns.ts';
+import { inNamespace, type NamespaceSetup, type Setup, setUp, setUpAll } from './netns.ts';
 import {
   GATEWAY6,
   isIpv6,
@@ -34,6 +34,12 @@ interface Port {
   readonly name: string;
   readonly options: PortOptions;
   readonly addresses: Set<string>;
+}
+
+/** What is set up in the same go: each program that is started costs milliseconds. */
+export interface Surroundings {
+  readonly before?: readonly NamespaceSetup[];
+  readonly after?: readonly NamespaceSetup[];
 }
 
 /** Packets by source address. */
@@ -99,6 +105,13 @@ const SYSCTLS = {
   'ipv6/conf/default/accept_dad': 0,
 };
 
+/** Of the namespace before its first port. */
+export const FABRIC: Setup = {
+  sysctls: SYSCTLS,
+  ip: ['link set lo up', `addr add ${METADATA_ADDRESS}/32 dev lo`, ...SUBNETS.flatMap(bridgeLines)],
+  nft: FILTER,
+};
+
 /**
  * An address that did not answer is asked for again every 50 ms instead of every second, so that a failed attempt does not
  * outlast the deadline of the next one. By netlink: a user namespace has no sysctls for neighbours.
@@ -119,32 +132,28 @@ export class Fabric {
     this.#namespace = namespace;
   }
 
-  async setUp(): Promise<void> {
-    await setUp(this.#namespace, {
-      sysctls: SYSCTLS,
-      ip: ['link set lo up', `addr add ${METADATA_ADDRESS}/32 dev lo`, ...SUBNETS.flatMap(bridgeLines)],
-      nft: FILTER,
-    });
-  }
-
-  /** The other end of each port is there, down, when it returns. */
-  async addPorts(options: readonly PortOptions[]): Promise<void> {
+  /** The other end of each port is there, down, when it returns, and what else is to be done `before` and `after` that. */
+  async addPorts(
+    options: readonly PortOptions[],
+    { before = [], after = [] }: Surroundings = {},
+  ): Promise<void> {
     const ports = options.map((option): Port => {
       this.#portsMade += 1;
       return { name: `p${this.#portsMade}`, options: option, addresses: new Set(option.addresses) };
     });
-    const plugging = this.#plugging.then(() =>
-      setUp(this.#namespace, {
-        ip: ports.flatMap(linkLines),
-        nft: ports.flatMap(filterLines).join('\n'),
-        ipAfter: ports.flatMap(plugLines),
-      }),
-    );
+    const own: NamespaceSetup = {
+      namespace: this.#namespace,
+      ip: ports.flatMap(linkLines),
+      nft: ports.flatMap(filterLines).join('\n'),
+      ipAfter: ports.flatMap(plugLines),
+    };
+    const impatience = options.map(({ namespace, linkName }) => ({
+      namespace,
+      ip: impatientLines(linkName),
+    }));
+    const plugging = this.#plugging.then(() => setUpAll([...before, own, ...impatience, ...after]));
     this.#plugging = plugging.catch(() => undefined);
     await plugging;
-    await Promise.all(
-      options.map(({ namespace, linkName }) => setUp(namespace, { ip: impatientLines(linkName) })),
-    );
     for (const port of ports) this.#ports.set(port.options.mac, port);
   }
 
@@ -210,7 +219,7 @@ export class Fabric {
     const flush = addresses.map((address) => `neigh flush to ${address}`);
     const machines = [...this.#ports.values()].filter(({ options }) => options.role === 'other');
     const namespaces = [this.#namespace, ...machines.map(({ options }) => options.namespace)];
-    await Promise.all(namespaces.map((name) => setUp(name, { ip: flush })));
+    await setUpAll(namespaces.map((namespace) => ({ namespace, ip: flush })));
   }
 }
 

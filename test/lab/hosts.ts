@@ -2,30 +2,43 @@
 import type { Actor, Actors } from './actor-client.ts';
 import { ECHO_PORT, RESPONDER_PORT } from './topology.ts';
 
+export interface Host {
+  readonly name: string;
+  /** All that it ever has; undefined: any, as a VM. */
+  readonly addresses?: readonly string[];
+}
+
 export class Hosts {
   readonly #actors: Actors;
-  readonly #names: string[];
+  readonly #hosts: Host[];
   readonly #answering = new Map<string, Promise<void>>();
 
-  constructor(actors: Actors, names: readonly string[]) {
+  constructor(actors: Actors, hosts: readonly Host[]) {
     this.#actors = actors;
-    this.#names = [...names];
+    this.#hosts = [...hosts];
   }
 
   add(name: string): void {
-    this.#names.push(name);
+    this.#hosts.push({ name });
   }
 
-  /** Every host answers from the first connection on: a process for each is most of what a lab costs. */
-  async of(name: string): Promise<Actor> {
-    await Promise.all(this.#names.map((each) => this.#answers(each)));
+  /**
+   * The one of that name. It answers, and so does from now on whoever may have the address `to`; the others have no process:
+   * one for each is most of what a lab costs.
+   */
+  async of(name: string, to?: string): Promise<Actor> {
+    const owner = this.#hosts.find(({ addresses }) => to !== undefined && addresses?.includes(to));
+    const asked = this.#hosts.filter((host) =>
+      owner === undefined ? host.addresses === undefined : host === owner,
+    );
+    await Promise.all([name, ...asked.map((host) => host.name)].map((each) => this.#answers(each)));
     return this.#actors.of(name);
   }
 
   /** UDP too, on each address that a host has by now, from that address. */
   async answerUdp(): Promise<void> {
-    const answers = this.#names.map(async (host) =>
-      (await this.of(host)).call('respondUdp', { host, port: RESPONDER_PORT }),
+    const answers = this.#hosts.map(async ({ name }) =>
+      (await this.of(name)).call('respondUdp', { host: name, port: RESPONDER_PORT }),
     );
     await Promise.all(answers);
   }

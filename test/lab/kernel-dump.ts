@@ -20,40 +20,47 @@ const VOLATILE_FLAGS = new Set(['LOWER_UP', 'NO-CARRIER', 'M-DOWN']);
 /** A link that comes back has another index; lifetimes count down; `tentative` ends with duplicate address detection. */
 const VOLATILE_WORDS = /^\d+: +| valid_lft \S+ preferred_lft \S+| tentative| expires \d+sec|\\/g;
 
+const END = '==';
+/** One shell: every program that is started costs this one more than that one. */
+const SCRIPT = [
+  'ip -j link show',
+  'ip -o address show',
+  'ip -4 route show table all',
+  'ip -6 route show table all',
+  'ip -4 rule show',
+  'ip -6 rule show',
+  `grep -H '' ${SYSCTLS.map((name) => `/proc/sys/net/ipv4/conf/*/${name}`).join(' ')}`,
+].join(`\necho ${END}\n`);
+const TITLES = ['addresses', 'routes', 'routes6', 'rules', 'rules6', 'sysctls'];
+
 /** A section per kind of object, each sorted. */
 export async function dumpKernel(namespace: string): Promise<string> {
-  const read = (...command: string[]) => readLines(namespace, command);
-  const sections = await Promise.all([
-    readLinks(namespace),
-    read('ip', '-o', 'address', 'show'),
-    read('ip', '-4', 'route', 'show', 'table', 'all'),
-    read('ip', '-6', 'route', 'show', 'table', 'all'),
-    read('ip', '-4', 'rule', 'show'),
-    read('ip', '-6', 'rule', 'show'),
-    read('sh', '-c', `grep -H '' ${SYSCTLS.map((name) => `/proc/sys/net/ipv4/conf/*/${name}`).join(' ')}`),
-  ]);
-  const titles = ['links', 'addresses', 'routes', 'routes6', 'rules', 'rules6', 'sysctls'];
-  return sections.map((lines, index) => `## ${titles[index]}\n${lines.join('\n')}\n`).join('');
-}
-
-async function readLinks(namespace: string): Promise<readonly string[]> {
-  const [file, ...args] = inNamespace(namespace, ['ip', '-j', 'link', 'show']);
-  const links = v.parse(LINKS, JSON.parse((await execa(file, args)).stdout));
-  return links
-    .map(({ ifname, flags, mtu, address, master }) => {
-      const stable = flags.filter((flag) => !VOLATILE_FLAGS.has(flag));
-      return [ifname, address, `mtu ${mtu}`, master && `master ${master}`, stable.join(',')]
-        .filter(Boolean)
-        .join(' ');
-    })
-    .toSorted();
-}
-
-async function readLines(namespace: string, command: readonly string[]): Promise<readonly string[]> {
-  const [file, ...args] = inNamespace(namespace, command);
+  const [file, ...args] = inNamespace(namespace, ['sh', '-ec', SCRIPT]);
   const { stdout } = await execa(file, args);
-  return stdout
+  const [links = '', ...texts] = stdout.split(`${END}\n`);
+  const sections = [
+    section('links', linesOfLinks(links)),
+    ...TITLES.map((title, index) => section(title, linesOf(texts[index] ?? ''))),
+  ];
+  return sections.join('');
+}
+
+function section(title: string, lines: readonly string[]): string {
+  return `## ${title}\n${lines.toSorted().join('\n')}\n`;
+}
+
+function linesOfLinks(json: string): readonly string[] {
+  return v.parse(LINKS, JSON.parse(json)).map(({ ifname, flags, mtu, address, master }) => {
+    const stable = flags.filter((flag) => !VOLATILE_FLAGS.has(flag));
+    return [ifname, address, `mtu ${mtu}`, master && `master ${master}`, stable.join(',')]
+      .filter(Boolean)
+      .join(' ');
+  });
+}
+
+function linesOf(text: string): readonly string[] {
+  return text
+    .trimEnd()
     .split('\n')
-    .map((line) => line.replace(VOLATILE_WORDS, '').trim())
-    .toSorted();
+    .map((line) => line.replace(VOLATILE_WORDS, '').trim());
 }

@@ -12,17 +12,16 @@ import type { ControlPlane } from './control-plane/control-plane.ts';
 import type { InstanceSize } from './control-plane/quotas.ts';
 import type { CloudVm } from './data-plane.ts';
 import { type DhcpLease, serveDhcp } from './dhcp.ts';
-import { Fabric, type PortCounters } from './fabric.ts';
+import { FABRIC, Fabric, type PortCounters } from './fabric.ts';
 import { assertFilesMean } from './files-mean.ts';
 import { assertPrivateNamespace } from './guard.ts';
 import { Hosts } from './hosts.ts';
 import {
   addMachine,
-  configureMachine,
+  addMachines,
   describeMachines,
   type ExtraMachine,
   type Machine,
-  prepareMachine,
   type VmOptions,
 } from './machines.ts';
 import type { ServedModel } from './metadata-server.ts';
@@ -154,9 +153,7 @@ export async function createLab({ actorBundle, instance = LARGE, ...vmOptions }:
 
 async function buildNetwork(vpc: string, machines: readonly Machine[]): Promise<Fabric> {
   const fabric = new Fabric(vpc);
-  await Promise.all([fabric.setUp(), ...machines.map(prepareMachine)]);
-  await fabric.addPorts(machines.map(({ port }) => port));
-  await Promise.all(machines.map(configureMachine));
+  await addMachines(machines, fabric, [{ namespace: vpc, ...FABRIC }]);
   return fabric;
 }
 
@@ -183,12 +180,16 @@ async function assemble(parts: LabParts): Promise<Lab> {
   const namespaces = cloudVms.map(({ namespace }) => namespace);
   const occupied = parts.others.flatMap(({ port }) => port.addresses);
   const cloud = new Cloud({ fabric, actor: parts.actor, vms: cloudVms, occupied });
-  const names = [...parts.vms, ...parts.others].map(({ name }) => name);
-  const hosts = new Hosts(parts.actors, names);
+  const vmHosts = parts.vms.map(({ name }) => ({ name }));
+  const otherHosts = parts.others.map(({ name, port, behind = [] }) => ({
+    name,
+    addresses: [...port.addresses, ...behind],
+  }));
+  const hosts = new Hosts(parts.actors, [...vmHosts, ...otherHosts]);
   const [vms, primaries] = await Promise.all([
     Promise.all(
       parts.vms.map(({ name }, index) =>
-        buildVm(name, found(cloudVms[index], name), () => hosts.of(name), parts),
+        buildVm(name, found(cloudVms[index], name), (to) => hosts.of(name, to), parts),
       ),
     ),
     cloud.start(),
@@ -199,7 +200,7 @@ async function assemble(parts: LabParts): Promise<Lab> {
       await assertUntouched(found(vms[index], 'vm'), before);
   };
   const connect: Lab['connect'] = async ({ from, to, port = RESPONDER_PORT }) =>
-    (await hosts.of(from)).call('connect', { to, port, timeoutMs: CONNECT_DEADLINE_MS });
+    (await hosts.of(from, to)).call('connect', { to, port, timeoutMs: CONNECT_DEADLINE_MS });
   return {
     vm: found(vms[0], 'vm'),
     primary: found(primaries[0], 'vm'),
@@ -212,7 +213,7 @@ async function assemble(parts: LabParts): Promise<Lab> {
     setCarrier: (mac, carrier) => fabric.setCarrier(mac, carrier),
     connect,
     probe: async ({ from, port = RESPONDER_PORT, ...request }) =>
-      (await hosts.of(from)).call('probe', { port, ...request }),
+      (await hosts.of(from, request.to)).call('probe', { port, ...request }),
     answerUdp: () => hosts.answerUdp(),
     addMachine: async (options) => {
       const namespace = await parts.addNamespace(options.name);
@@ -229,7 +230,7 @@ async function assemble(parts: LabParts): Promise<Lab> {
     openSession: async ({ from, to }) => {
       const machine = parts.others.find(({ name }) => name === from);
       const client = found(machine, from).port.namespace;
-      return openSession({ actor: await hosts.of(from), to, namespaces: [client, ...namespaces] });
+      return openSession({ actor: await hosts.of(from, to), to, namespaces: [client, ...namespaces] });
     },
     matrix: (targets) => connectAll(connect, targets),
     portCounters: () => fabric.counters(),
@@ -280,7 +281,7 @@ function cloudVm({ port }: Machine, index: number, size: InstanceSize): CloudVm 
 async function buildVm(
   name: string,
   { namespace, instanceId, address }: CloudVm,
-  actor: () => Promise<Actor>,
+  actor: (to?: string) => Promise<Actor>,
   { scratch, children }: Pick<LabParts, 'scratch' | 'children'>,
 ): Promise<Vm> {
   const root = path.join(scratch, name);

@@ -1,6 +1,6 @@
 /** How each machine of the lab is set up inside, once its ENI is there. */
 import type { Fabric, PortOptions } from './fabric.ts';
-import { type Setup, setUp } from './netns.ts';
+import { type NamespaceSetup, setUp } from './netns.ts';
 import {
   addressRange,
   CLIENT_SUBNETS,
@@ -26,6 +26,8 @@ export interface Machine {
   readonly sysctls: Readonly<Record<string, number>>;
   /** Lines of an `ip -batch`, with the ENI there. */
   readonly ip: readonly string[];
+  /** Addresses that it has besides those of its ENI. */
+  readonly behind?: readonly string[];
 }
 
 export interface VmOptions {
@@ -70,14 +72,22 @@ export function describeMachines(
   };
 }
 
-/** First the defaults, without its ENI. */
-export function prepareMachine({ port, sysctls }: Machine): Promise<void> {
-  return setUp(port.namespace, { sysctls });
-}
-
-export function configureMachine({ port, ip }: Machine): Promise<void> {
-  const setup: Setup = { ip: ['link set lo up', 'link set eth0 up', ...ip] };
-  return setUp(port.namespace, setup);
+/** `also` comes first, before there is a machine. */
+export async function addMachines(
+  machines: readonly Machine[],
+  fabric: Fabric,
+  also: readonly NamespaceSetup[] = [],
+): Promise<void> {
+  await fabric.addPorts(
+    machines.map(({ port }) => port),
+    {
+      before: [...also, ...machines.map(({ port, sysctls }) => ({ namespace: port.namespace, sysctls }))],
+      after: machines.map(({ port, ip }) => ({
+        namespace: port.namespace,
+        ip: ['link set lo up', 'link set eth0 up', ...ip],
+      })),
+    },
+  );
 }
 
 export interface ExtraMachine {
@@ -96,9 +106,7 @@ export async function addMachine(
 ): Promise<void> {
   if (addresses.length === 0) return setUp(namespace, { sysctls: COMMON_SYSCTLS, ip: ['link set lo up'] });
   const machine = neighbour(name, addresses, namespace);
-  await prepareMachine(machine);
-  await fabric.addPorts([{ ...machine.port, sourceCheckOff }]);
-  await configureMachine(machine);
+  await addMachines([{ ...machine, port: { ...machine.port, sourceCheckOff } }], fabric);
 }
 
 /** As a DHCP client leaves it, plus an administrator's static route. */
@@ -130,6 +138,7 @@ function router(namespaceOf: (name: string) => string): Machine {
     ...machine,
     port: { ...machine.port, sourceCheckOff: [STATIC_NETWORK, STATIC_NETWORK6] },
     ip: [...machine.ip, `addr add ${STATIC_HOST}/32 dev lo`, `addr add ${STATIC_HOST6}/128 dev lo`],
+    behind: [STATIC_HOST, STATIC_HOST6],
   };
 }
 

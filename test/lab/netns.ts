@@ -1,7 +1,7 @@
 /** Network namespaces by name (`ip netns`), and what is run in them. Only inside the runner's private namespaces. */
 import { execa } from 'execa';
 
-/** What to set up in one namespace, in this order. */
+/** What to set up in a namespace, in this order. */
 export interface Setup {
   /** Below /proc/sys/net: `{ 'ipv4/ip_forward': 1 }`. */
   readonly sysctls?: Readonly<Record<string, number>>;
@@ -30,17 +30,35 @@ export async function deleteNamespaces(names: readonly string[]): Promise<void> 
   await execa('ip', ['-force', '-batch', '-'], { input: lines(names.map((name) => `netns del ${name}`)) });
 }
 
-/** One shell does it all: starting processes is most of the time that a lab takes to build. */
-export async function setUp(name: string, setup: Setup): Promise<void> {
-  const script = [
+export interface NamespaceSetup extends Setup {
+  readonly namespace: string;
+}
+
+export function setUp(namespace: string, setup: Setup): Promise<void> {
+  return setUpAll([{ namespace, ...setup }]);
+}
+
+/**
+ * One after the other, by one shell: starting processes is most of the time that a lab takes to build, and it costs this one the
+ * most.
+ */
+export async function setUpAll(setups: readonly NamespaceSetup[]): Promise<void> {
+  const script = setups.flatMap((setup) => {
+    const shell = inNamespace(setup.namespace, ['sh', '-s']).join(' ');
+    const complaint = `{ echo 'setting up ${setup.namespace}: failed' >&2; exit 1; }`;
+    return [`${shell} <<'END OF NAMESPACE' || ${complaint}`, ...scriptOf(setup), 'END OF NAMESPACE'];
+  });
+  await execa('sh', ['-s'], { input: lines(script) });
+}
+
+function scriptOf({ sysctls = {}, ip = [], nft, ipAfter = [] }: Setup): readonly string[] {
+  return [
     'set -e',
-    ...Object.entries(setup.sysctls ?? {}).map(([key, value]) => `echo ${value} > /proc/sys/net/${key}`),
-    ...heredoc('ip -batch -', setup.ip ?? []),
-    ...heredoc('nft -f -', setup.nft === undefined ? [] : [setup.nft]),
-    ...heredoc('ip -batch -', setup.ipAfter ?? []),
+    ...Object.entries(sysctls).map(([key, value]) => `echo ${value} > /proc/sys/net/${key}`),
+    ...heredoc('ip -batch -', ip),
+    ...heredoc('nft -f -', nft === undefined ? [] : [nft]),
+    ...heredoc('ip -batch -', ipAfter),
   ];
-  const [file, ...args] = inNamespace(name, ['sh', '-s']);
-  await execa(file, args, { input: lines(script) });
 }
 
 function heredoc(command: string, input: readonly string[]): readonly string[] {

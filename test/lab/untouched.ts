@@ -13,21 +13,29 @@ export interface Untouchables {
   readonly primaryFile: { readonly content: string; readonly mtimeMs: number; readonly inode: number };
 }
 
+const END = '==';
+
 /** IPv4 and IPv6: what a VM without IPv6 does not have must not appear, either. */
 export async function readUntouchables(vm: Vm): Promise<Untouchables> {
-  const read = async (...commands: string[]): Promise<string> =>
-    (await vm.run('sh', ['-ec', commands.map((command) => `ip ${command}`).join('\n')])).stdout.trim();
-  const [defaultRoutes, primaryAddress, rules, staticRoute, content, { mtimeMs, ino }] = await Promise.all([
-    read('-4 route show table main default', '-6 route show table main default'),
-    read(
-      `-4 -o address show dev eth0 to ${vm.address}`,
-      `-6 -o address show dev eth0 to ${twinOf(vm.address)}`,
-    ),
-    read('-4 rule show', '-6 rule show'),
-    read(`-4 route show table main ${STATIC_NETWORK}`, `-6 route show table main ${STATIC_NETWORK6}`),
+  const twice = (shown: string): readonly string[] => [`-4 ${shown}`, `-6 ${shown}`];
+  const sections = [
+    twice('route show table main default'),
+    [`-4 -o address show dev eth0 to ${vm.address}`, `-6 -o address show dev eth0 to ${twinOf(vm.address)}`],
+    twice('rule show'),
+    [`-4 route show table main ${STATIC_NETWORK}`, `-6 route show table main ${STATIC_NETWORK6}`],
+  ];
+  const script = sections.flatMap((commands) => [
+    ...commands.map((command) => `ip ${command}`),
+    `echo ${END}`,
+  ]);
+  const [{ stdout }, content, { mtimeMs, ino }] = await Promise.all([
+    vm.run('sh', ['-ec', script.join('\n')]),
     readFile(vm.path(PRIMARY_FILE), 'utf8'),
     stat(vm.path(PRIMARY_FILE)),
   ]);
+  const [defaultRoutes = '', primaryAddress = '', rules = '', staticRoute = ''] = stdout
+    .split(END)
+    .map((text) => text.trim());
   return {
     defaultRoutes,
     // The lease counts down.

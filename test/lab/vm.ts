@@ -89,8 +89,8 @@ export interface VmParts {
   readonly address: string;
   readonly root: string;
   readonly scratch: string;
-  /** Of the VM; started when it is first asked for. */
-  readonly actor: () => Promise<Actor>;
+  /** Of the VM; started when it is first asked for. Whoever may have the address `to` answers then. */
+  readonly actor: (to?: string) => Promise<Actor>;
   readonly children: Children;
 }
 
@@ -132,7 +132,11 @@ export function createVm(parts: VmParts): Vm {
       await (await actor()).call('respond', options);
     },
     connectFrom: async (options) =>
-      (await actor()).call('connect', { port: RESPONDER_PORT, timeoutMs: CONNECT_DEADLINE_MS, ...options }),
+      (await actor(options.to)).call('connect', {
+        port: RESPONDER_PORT,
+        timeoutMs: CONNECT_DEADLINE_MS,
+        ...options,
+      }),
     snapshot: async ({ identity = false } = {}) => {
       const [kernel, files] = await Promise.all([dumpKernel(namespace), describeTree(root, identity)]);
       return `${kernel}## files\n${files.join('\n')}\n`;

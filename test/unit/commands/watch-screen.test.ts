@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { changesBetween } from '../../../src/commands/watch-changes.ts';
 import { draw, type View } from '../../../src/commands/watch-screen.ts';
 import { createMemo, NO_MEMO } from '../../../src/model/memo.ts';
+import { sized } from '../../lab/settled.ts';
 import { addressReport, nicReport, reportOf } from './reports.ts';
 
 /** Set: the pictures are written instead of compared with. */
@@ -229,7 +230,7 @@ describe('of whatever size', () => {
         expect(offset).toBeGreaterThanOrEqual(0);
         expect(page).toBeLessThan(asked.rows);
       }),
-      { numRuns: 20 },
+      { numRuns: sized(8, 100) },
     );
   });
 

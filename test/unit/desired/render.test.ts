@@ -15,6 +15,7 @@ import {
 } from '../../../src/model/net.ts';
 import type { Template, Templates } from '../../../src/model/templates.ts';
 import { loadTemplates } from '../../../src/system/templates.ts';
+import { sized } from '../../lab/settled.ts';
 import { assertMeans } from '../distribution/rendered.ts';
 import { directRoute, gatewayRoute, type NicText, nicInput, rulesFor } from './nic-input.ts';
 
@@ -211,7 +212,7 @@ describe('a template of the operator', () => {
             expect(meaningOf(result.files)).toEqual(meaningOf(filesOf(DUAL_STACK, backend)));
         },
       ),
-      { numRuns: 2000 },
+      { numRuns: sized(300, 10_000) },
     );
   });
 });

@@ -2,6 +2,9 @@
 import fc from 'fast-check';
 import { expect } from 'vitest';
 import { AgentError } from '../../../src/errors.ts';
+import { sized } from '../../lab/settled.ts';
+
+const RUNS = sized(400, 20_000);
 
 /** Cuts, changes and makes up messages: each is decoded or is an AgentError, and nothing else is thrown. */
 export function expectToSurvive(decode: (body: Uint8Array) => unknown, samples: readonly Uint8Array[]): void {
@@ -21,6 +24,6 @@ export function expectToSurvive(decode: (body: Uint8Array) => unknown, samples: 
         expect(error).toBeInstanceOf(AgentError);
       }
     }),
-    { numRuns: 2000 },
+    { numRuns: RUNS },
   );
 }

@@ -11,6 +11,7 @@ import {
   syncDirectory,
   writeFileAtomically,
 } from '../../../src/system/atomic-file.ts';
+import { sized } from '../../lab/settled.ts';
 import { bundleScript, makeFolder, removeFolder, until } from './script.ts';
 
 let root: string;
@@ -39,6 +40,8 @@ async function modeOf(name: string): Promise<number> {
   return (await stat(name)).mode & 0o7777;
 }
 
+const KILLS = sized(5, 60);
+
 /** FILE HOW: writes one whole content after the other; each is of one letter and of its own length. */
 const REWRITER = `
   import { prepareFile, writeFileAtomically } from '../../../src/system/atomic-file.ts';
@@ -55,7 +58,7 @@ describe('a process that rewrites a file and is killed at a random instant', () 
     async (how) => {
       const rewriter = await bundleScript(root, REWRITER);
       await writeFile(file, 'a'.repeat(200_000));
-      for (let kill = 0; kill < 15; kill += 1) {
+      for (let kill = 0; kill < KILLS; kill += 1) {
         const before = await stat(file);
         const writer = rewriter.run(file, how);
         await until('it has written', async () => (await stat(file)).ino !== before.ino);

@@ -16,6 +16,7 @@ import { SYSCTL_NAMES } from '../../../src/model/sysctl.ts';
 import { createPaths, type Paths } from '../../../src/system/paths.ts';
 import { readState, setStateAside, writeState } from '../../../src/system/state-file.ts';
 import { formatState } from '../../../src/system/state-text.ts';
+import { sized } from '../../lab/settled.ts';
 import { ipAddress, network } from '../kernel/arbitraries.ts';
 import { bundleScript, makeFolder, removeFolder } from './script.ts';
 
@@ -131,7 +132,7 @@ describe('the state', () => {
         await writeState(paths, written, { durable: false });
         expect(readState(paths)).toEqual({ state: written, rejected: null, parked: null });
       }),
-      { numRuns: 200 },
+      { numRuns: sized(50, 2_000) },
     );
   });
 
