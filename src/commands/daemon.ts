@@ -60,13 +60,15 @@ export async function runDaemon(environment: Environment): Promise<ExitCode> {
     log: context.log,
   });
   try {
+    // Once more, now that it is watched: nobody tells what was changed before.
+    current.context = { ...(await createContext(environment, 'daemon')), log: context.log };
     const listening = expecting(rtnetlink, wake.monitor);
     await serve(
       {
         environment,
         current,
         ownFiles,
-        hooks: createHookRunner(context),
+        hooks: createHookRunner(current.context),
         rtnetlink: listening,
         notifier: createNotifier(process.env, context.log),
       },
@@ -82,16 +84,21 @@ export async function runDaemon(environment: Environment): Promise<ExitCode> {
 
 interface Bell {
   readonly ring: (trigger: Trigger) => void;
-  /** What rang before somebody listened is not lost: the first run looks at everything. */
+  /** What rang before somebody listened is not lost: the first run looks at everything but the configuration, so that rings now. */
   listen(onWake: (trigger: Trigger) => void): void;
 }
 
 function createBell(): Bell {
-  let listener: ((trigger: Trigger) => void) | undefined;
+  let hasMissedConfig = false;
+  let listener = (trigger: Trigger): void => {
+    hasMissedConfig ||= trigger === 'config';
+  };
   return {
-    ring: (trigger) => listener?.(trigger),
+    ring: (trigger) => listener(trigger),
     listen: (onWake) => {
       listener = onWake;
+      if (hasMissedConfig) onWake('config');
+      hasMissedConfig = false;
     },
   };
 }

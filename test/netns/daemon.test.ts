@@ -1,5 +1,5 @@
 /** The daemon as a process: quick without help of others, quiet, repairing, and gone when it is told to. */
-import { appendFile, rm } from 'node:fs/promises';
+import { appendFile, readFile, rm } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { brokenCells } from '../lab/cells.ts';
@@ -249,6 +249,40 @@ describe('the configuration', () => {
     await daemon.waitForStatus(inSync(mac));
   });
 
+  test('that changes while the daemon starts is taken, by a file and by SIGHUP', async () => {
+    const lab = await openLab();
+    const { mac } = await lab.attachEni({ addresses: ['10.0.1.4'] });
+    const pidFile = lab.vm.path('/run/daemon.pid');
+    const starting = lab.vm.startDaemon({
+      config: '',
+      through: ['sh', '-c', `echo $$ >${pidFile}; exec "$@"`, 'sh'],
+    });
+    // It listens to nobody before its own listener listens to the kernel.
+    const { pid, listener } = await until({
+      what: 'the daemon has started its listener',
+      read: async () => {
+        const found = (await lab.vm.tryRun('cat', [pidFile])).stdout;
+        return { pid: Number(found), listener: Number(await childrenOf(found)) };
+      },
+      holds: (seen) => seen.listener > 0,
+    });
+    process.kill(listener, 'SIGSTOP');
+    await until({
+      what: 'the daemon answers',
+      read: () => lab.vm.tryRun('test', ['-S', lab.vm.path('/run/eni-agent/control.sock')]),
+      holds: ({ exitCode }) => exitCode === 0,
+    });
+    await lab.vm.writeConfig('interfaces:\n  - match: { name: eth1 }\n    manage: false\n');
+    process.kill(pid, 'SIGHUP');
+    // An editor is given 60 ms.
+    await sleep(QUIET_MS);
+    process.kill(listener, 'SIGCONT');
+    const daemon = await starting;
+    await daemon.waitForStatus(({ interfaces }) =>
+      interfaces.some((nic) => nic.mac === mac && nic.state === 'unmanaged'),
+    );
+  });
+
   test('that is invalid at a reload leaves the last valid one in force, and the log says so', async () => {
     const lab = await openLab();
     const daemon = await lab.vm.startDaemon();
@@ -311,3 +345,7 @@ describe('the end', () => {
     expect(await daemon.status()).toMatchObject({ daemon: true });
   });
 });
+
+async function childrenOf(pid: string): Promise<string> {
+  return readFile(`/proc/${pid}/task/${pid}/children`, 'utf8').catch(() => '');
+}
