@@ -4,7 +4,7 @@
  */
 import { spawnSync } from 'node:child_process';
 import { type EnteredCommand, enter, whyNotBootSystemd, whyNotEnter } from './lab/enter.ts';
-import { missingTools, SYSTEMD_TESTS } from './lab/tools.ts';
+import { KERNEL_TESTS, missingTools, SYSTEMD_TESTS } from './lab/tools.ts';
 
 const VITEST = new URL('../node_modules/vitest/vitest.mjs', import.meta.url).pathname;
 /** The files of the third project. */
@@ -31,7 +31,8 @@ function main(): number {
     '--configLoader',
     'runner',
     ...excluded,
-    ...chooseProjects(isBare),
+    ...chooseProject(),
+    ...(isBare ? ['--exclude', KERNEL_TESTS] : []),
     ...process.argv.slice(2),
   ];
   const vitest = [VITEST, 'run', ...options];
@@ -45,10 +46,9 @@ function main(): number {
   return skipped.length > 0 && code === 0 && process.env['CI'] === 'true' ? 1 : code;
 }
 
-/** Those of `npm test`, unless one is named. Without a kernel to try them on, the tests that need none. */
-function chooseProjects(isBare: boolean): readonly string[] {
-  if (process.argv.includes('--project')) return [];
-  return (isBare ? ['unit'] : ['unit', 'netns']).flatMap((project) => ['--project', project]);
+/** That of `npm test`, unless one is named. */
+function chooseProject(): readonly string[] {
+  return process.argv.includes('--project') ? [] : ['--project', 'test'];
 }
 
 function findGaps(): readonly Gap[] {

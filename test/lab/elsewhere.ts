@@ -29,7 +29,11 @@ export const ELSEWHERE: Readonly<Record<string, Elsewhere>> = {
     file: 'test/run.ts',
     place: /process\.argv\.slice\(2\)/,
   },
-  'npm test -- --project unit': { why: BUILDS, file: 'test/run.ts', place: /isBare \? \['unit'\]/ },
+  'npm test -- test/unit test/golden': {
+    why: BUILDS,
+    file: 'test/run.ts',
+    place: /process\.argv\.slice\(2\)/,
+  },
   'ENI_TEST_SIZE=full npm test': {
     why: BUILDS,
     file: 'test/lab/settled.ts',

@@ -5,6 +5,7 @@ import path from 'node:path';
 import type { TestProject } from 'vitest/node';
 import { bundleActor } from './actor-client.ts';
 import { assertPrivateNamespace } from './guard.ts';
+import { KERNEL_TESTS } from './tools.ts';
 
 declare module 'vitest' {
   interface ProvidedContext {
@@ -13,7 +14,7 @@ declare module 'vitest' {
 }
 
 export async function setup(project: TestProject): Promise<() => Promise<void>> {
-  assertPrivateNamespace();
+  if (!project.config.exclude.includes(KERNEL_TESTS)) assertPrivateNamespace();
   const folder = await mkdtemp(path.join(os.tmpdir(), 'eni-lab-actor-'));
   project.provide('actorBundle', await bundleActor(folder));
   return () => rm(folder, { recursive: true });

@@ -35,6 +35,9 @@ const PACKAGES = {
   'cloud-init': 'cloud-init',
 } as const;
 
+/** Left out where there are no namespaces to run them in. */
+export const KERNEL_TESTS = 'test/netns/**';
+
 export type Tool = keyof typeof PACKAGES;
 
 const NETWORK_MANAGER_TEST = 'test/netns/network-manager.test.ts';
