@@ -7,7 +7,7 @@ import { type EnteredCommand, enter, whyNotBootSystemd, whyNotEnter } from './la
 import { KERNEL_TESTS, missingTools, SYSTEMD_TESTS } from './lab/tools.ts';
 
 const VITEST = new URL('../node_modules/vitest/vitest.mjs', import.meta.url).pathname;
-/** The files of the third project. */
+/** The files of the other project. */
 const PACKAGE_TESTS = 'test/package/';
 /** `.ci/run` says so in its second run, without root: what that cannot run has been run by then. */
 const AFTER_ROOT = process.env['ENI_TEST_AFTER_ROOT'] === 'true' && process.getuid?.() !== 0;
@@ -31,8 +31,7 @@ function main(): number {
     '--configLoader',
     'runner',
     ...excluded,
-    ...chooseProject(),
-    ...(isBare ? ['--exclude', KERNEL_TESTS] : []),
+    ...chooseTests(isBare),
     ...process.argv.slice(2),
   ];
   const vitest = [VITEST, 'run', ...options];
@@ -46,9 +45,10 @@ function main(): number {
   return skipped.length > 0 && code === 0 && process.env['CI'] === 'true' ? 1 : code;
 }
 
-/** That of `npm test`, unless one is named. */
-function chooseProject(): readonly string[] {
-  return process.argv.includes('--project') ? [] : ['--project', 'test'];
+/** Those of `npm test`, unless a project is named. Without a kernel to try them on, the tests that need none. */
+function chooseTests(isBare: boolean): readonly string[] {
+  if (process.argv.includes('--project')) return [];
+  return ['--project', 'test', ...(isBare ? ['--exclude', KERNEL_TESTS] : [])];
 }
 
 function findGaps(): readonly Gap[] {
