@@ -27,13 +27,7 @@ function main(): number {
   const gaps = findGaps().filter(isOfThisRun);
   const excluded = gaps.flatMap(({ testFile }) => (testFile === undefined ? [] : ['--exclude', testFile]));
   const isBare = gaps.some(({ testFile }) => testFile === undefined);
-  const options = [
-    '--configLoader',
-    'runner',
-    ...excluded,
-    ...chooseTests(isBare),
-    ...process.argv.slice(2),
-  ];
+  const options = ['--configLoader', 'runner', ...excluded, ...chooseTests(isBare), ...process.argv.slice(2)];
   const vitest = [VITEST, 'run', ...options];
   const code = isBare
     ? run({ command: process.execPath, args: vitest, env: {} })
